@@ -1,0 +1,26 @@
+"""The limits of motherfluxer.v1, with their units. Pure."""
+
+from typing import Final
+
+PROTOCOL: Final = "motherfluxer.v1"
+MAX_FRAME_BYTES: Final = 1024 * 1024
+HELLO_TIMEOUT_S: Final = 10.0
+SILENT_HEARTBEATS_COUNT: Final = 3
+MAX_SLOTS_COUNT: Final = 256
+MAX_MODELS_COUNT: Final = 64
+MAX_JOBS_COUNT: Final = 1024
+MAX_ID_CHARS: Final = 64
+MAX_NAME_CHARS: Final = 128
+MAX_NOTE_CHARS: Final = 2000
+MAX_HARDWARE_BYTES: Final = 4096
+MAX_STOP_COUNT: Final = 16
+MAX_STOP_CHARS: Final = 256
+MAX_BATCH_COUNT: Final = 1024
+MAX_INTEGER: Final = 2**53 - 1
+
+CLOSE_PROTOCOL_ERROR: Final = 4000
+CLOSE_CREDENTIAL_ENDED: Final = 4001
+CLOSE_REPLACED: Final = 4002
+CLOSE_RESTARTING: Final = 1012
+CLOSE_OVERLOADED: Final = 1013
+CLOSE_NORMAL: Final = 1000
