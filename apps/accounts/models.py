@@ -1,0 +1,72 @@
+"""The user of every site, known by e-mail address."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+OPERATORS_GROUP = "operators"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users; addresses are kept in lower case."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a registered user."""
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a superadmin."""
+        return self.create_user(email, password, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Find a user by address, whatever its case."""
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A registered user. Operators are in a group of that name; superadmins are superusers."""
+
+    email = models.EmailField(max_length=254, unique=True)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        """One account an address, whatever its case."""
+
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="accounts_user_email_caseless"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_superadmin(self) -> bool:
+        """Whether the superadmin's site lets this user in."""
+        return self.is_superuser
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the operators' site lets this user in. One query, remembered on the object."""
+        if not hasattr(self, "_is_operator"):
+            self._is_operator = (
+                self.is_superuser or self.groups.filter(name=OPERATORS_GROUP).exists()
+            )
+        return self._is_operator
+
+    @property
+    def is_staff(self) -> bool:
+        """What Django's admin asks on its login form."""
+        return self.is_operator

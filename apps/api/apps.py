@@ -1,0 +1,10 @@
+"""The OpenAI-compatible API."""
+
+from django.apps import AppConfig
+
+
+class ApiConfig(AppConfig):
+    """Plugs the app into the router."""
+
+    name = "apps.api"
+    label = "api"

@@ -1,0 +1,10 @@
+"""Addresses of the health pages."""
+
+from django.urls import path
+
+from apps.operations import views
+
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

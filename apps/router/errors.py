@@ -1,0 +1,84 @@
+"""What can go wrong with a job, by stable code, and its one way to become a reply.
+
+    JobRefusedError     a job was not taken, or ended without a whole answer
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """The codes that reach people and programs; `docs/errors.md` has a line for each."""
+
+    INVALID_REQUEST = "invalid_request"
+    INVALID_API_KEY = "invalid_api_key"
+    UNSUPPORTED_PARAMETER = "unsupported_parameter"
+    REQUEST_TOO_LARGE = "request_too_large"
+    MODEL_NOT_FOUND = "model_not_found"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    DEMO_LIMIT_REACHED = "demo_limit_reached"
+    ANSWER_RUNNING = "answer_running"
+    QUEUE_FULL = "queue_full"
+    NO_INSTANCE = "no_instance"
+    QUEUE_TIMEOUT = "queue_timeout"
+    ANSWER_INTERRUPTED = "answer_interrupted"
+    INSTANCES_FAILED = "instances_failed"
+    REFUSED_BY_INSTANCE = "refused_by_instance"
+    SHUTTING_DOWN = "shutting_down"
+    INTERNAL_ERROR = "internal_error"
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that goes with the code."""
+        return _HTTP_STATUS[self]
+
+    @property
+    def openai_type(self) -> str:
+        """The `type` that OpenAI's clients expect beside the code."""
+        status = self.http_status
+        if status == 401:
+            return "authentication_error"
+        if status == 429:
+            return "rate_limit_error"
+        return "invalid_request_error" if status < 500 else "server_error"
+
+
+_HTTP_STATUS = {
+    ErrorCode.INVALID_REQUEST: 400,
+    ErrorCode.INVALID_API_KEY: 401,
+    ErrorCode.UNSUPPORTED_PARAMETER: 400,
+    ErrorCode.REQUEST_TOO_LARGE: 413,
+    ErrorCode.MODEL_NOT_FOUND: 404,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
+    ErrorCode.DEMO_LIMIT_REACHED: 429,
+    ErrorCode.ANSWER_RUNNING: 429,
+    ErrorCode.QUEUE_FULL: 429,
+    ErrorCode.NO_INSTANCE: 503,
+    ErrorCode.QUEUE_TIMEOUT: 503,
+    ErrorCode.ANSWER_INTERRUPTED: 502,
+    ErrorCode.INSTANCES_FAILED: 502,
+    ErrorCode.REFUSED_BY_INSTANCE: 400,
+    ErrorCode.SHUTTING_DOWN: 503,
+    ErrorCode.INTERNAL_ERROR: 500,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job has no whole answer, in words for its reader."""
+
+    code: ErrorCode
+    message: str
+    retry_after_s: int | None = None
+
+
+class JobRefusedError(Exception):
+    """A job was not taken, or ended without a whole answer."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(f"{error.code}: {error.message}")
+        self.error = error

@@ -1,0 +1,218 @@
+"""A job's stream: the one place where its answer's text grows, and from where readers take it.
+
+A reader holds an offset into the text, counted in characters. So a slow reader costs nothing and
+blocks nobody, and one that comes back with its last offset gets exactly what it missed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from apps.router.errors import JobError
+from motherfluxer_wire.errors import WireError, WireRule
+from motherfluxer_wire.fields import ServiceClass
+from motherfluxer_wire.frames import Chunk, Message, Sampling, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What somebody asks for. `model_name` None: the default, or else any.
+
+    `requester` is the fairness key ("user:7", "visitor:…"). A job that may not wait for an
+    instance is refused at once when none that serves its model is connected.
+    """
+
+    messages: tuple[Message, ...]
+    requester: str
+    service_class: ServiceClass
+    request_id: str
+    sampling: Sampling = field(default_factory=Sampling)
+    model_name: str | None = None
+    may_wait_for_instance: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The job stands in the queue: `place` of `waiting`, the first place being 1."""
+
+    place: int
+    waiting: int
+    instances_online: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An instance has the job."""
+
+    instance_name: str
+    model_name: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """More of the answer; `offset` is that of the character after it."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nothing more will come. `finish_reason`: "stop", "length" or "cancelled"; None on error."""
+
+    finish_reason: str | None
+    error: JobError | None = None
+
+
+StreamEvent = Waiting | Started | Piece | Ended
+
+
+class JobStream:
+    """One job's answer as it grows. Written by the gateway, read by any number of readers."""
+
+    def __init__(self, job_id: str, request: JobRequest, *, submitted_at: float) -> None:
+        self.job_id = job_id
+        self.request = request
+        self.submitted_at = submitted_at
+        self.text = ""
+        self.completion_tokens = 0
+        self.usage: Usage | None = None
+        self.started: Started | None = None
+        self.ended: Ended | None = None
+        self.ended_at: float | None = None
+        self._position: Waiting | Started | None = None
+        self._attempt = 0
+        self._owner: str | None = None
+        self._next_seq = 0
+        self._token_ids: list[int] | None = []
+        self._fingerprint: str | None = None
+        self._changed = asyncio.Event()
+
+    async def read(self, offset: int = 0) -> AsyncIterator[StreamEvent]:
+        """Yield what happens, from `offset` characters into the text until the end."""
+        shown: Waiting | Started | None = None
+        while True:
+            changed = self._changed
+            if self._position is not None and self._position != shown:
+                shown = self._position
+                yield shown
+            if len(self.text) > offset:
+                piece = self.text[offset:]
+                offset += len(piece)
+                yield Piece(piece, offset)
+            elif self.ended is not None:
+                yield self.ended
+                return
+            else:
+                await changed.wait()
+
+    async def wait_started(self) -> None:
+        """Wait until an instance has the job, or it has ended."""
+        while self.started is None and self.ended is None:
+            await self._changed.wait()
+
+    async def wait_ended(self) -> Ended:
+        """Wait for the end."""
+        while self.ended is None:
+            await self._changed.wait()
+        return self.ended
+
+    # -- the gateway's side ------------------------------------------------------------------
+
+    @property
+    def attempt(self) -> int:
+        """The number of the latest attempt; 0 before the first."""
+        return self._attempt
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the chunk that comes next in this attempt."""
+        return self._next_seq
+
+    def set_place(self, place: Waiting) -> None:
+        """Tell the readers their place in the queue."""
+        if self.ended is None:
+            self._position = place
+            self._wake()
+
+    def begin_attempt(self, started: Started, *, owner: str, fingerprint: str | None) -> None:
+        """Give the stream to one link; what any other sends is ignored from now on."""
+        self.started = self._position = started
+        self._attempt = started.attempt
+        self._owner = owner
+        self._next_seq = 0
+        if self.text and fingerprint != self._fingerprint:
+            self._token_ids = None
+        self._fingerprint = fingerprint
+        self._wake()
+
+    def detach(self) -> None:
+        """Take the stream from its link; the attempt may be taken up again by `resume_attempt`."""
+        self._owner = None
+
+    def can_resume(self, *, attempt: int, next_seq: int) -> bool:
+        """Whether an instance that offers this attempt holds everything from here on."""
+        return self.ended is None and attempt == self._attempt and next_seq >= self._next_seq
+
+    def resume_attempt(self, owner: str) -> None:
+        """Give the same attempt to its instance's new link."""
+        self._owner = owner
+        self._position = self.started
+        self._wake()
+
+    def prefix_token_ids(self, fingerprint: str | None) -> list[int] | None:
+        """Return the text so far as token ids, if all of it is known in this model's own ids."""
+        is_same = fingerprint is not None and fingerprint == self._fingerprint
+        return list(self._token_ids) if is_same and self._token_ids else None
+
+    def accept(self, chunk: Chunk, *, owner: str) -> bool:
+        """Append a chunk; False when it is another attempt's or was here before.
+
+        Raises WireError when chunks are missing in between.
+        """
+        if self.ended or owner != self._owner or chunk.attempt != self._attempt:
+            return False
+        if chunk.seq < self._next_seq:
+            return False
+        if chunk.seq > self._next_seq:
+            self._raise_gap(chunk.seq)
+        self._next_seq += 1
+        self.completion_tokens += chunk.tokens
+        self._remember_ids(chunk)
+        if chunk.text:
+            self.text += chunk.text
+            self._wake()
+        return True
+
+    def check_complete(self, *, attempt: int, seq: int, owner: str) -> bool:
+        """Tell whether a last frame is this attempt's. Raises WireError when chunks are missing."""
+        if self.ended or owner != self._owner or attempt != self._attempt:
+            return False
+        if seq != self._next_seq:
+            self._raise_gap(seq)
+        return True
+
+    def end(self, ended: Ended, *, at: float) -> None:
+        """Close the stream; the first end counts."""
+        if self.ended is None:
+            self.ended = ended
+            self.ended_at = at
+            self._owner = None
+            self._wake()
+
+    def _raise_gap(self, seq: int) -> None:
+        detail = f"job {self.job_id}: chunk {seq} came where {self._next_seq} was due"
+        raise WireError(WireRule.CHUNK_GAP, detail)
+
+    def _remember_ids(self, chunk: Chunk) -> None:
+        if self._token_ids is None:
+            return
+        if chunk.token_ids is None or len(chunk.token_ids) != chunk.tokens:
+            self._token_ids = None
+        else:
+            self._token_ids.extend(chunk.token_ids)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

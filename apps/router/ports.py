@@ -1,0 +1,167 @@
+"""What the router needs of others: each port is filled by a plugin in its `AppConfig.ready()`."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from motherfluxer_wire.frames import Hello
+
+PortT = TypeVar("PortT")
+
+
+class PortNotFilledError(Exception):
+    """A port was asked for its object and no installed app has registered one."""
+
+
+class Port(Generic[PortT]):
+    """A place for one object that a plugin provides."""
+
+    def __init__(self, name: str, *, usual_app: str, without: str) -> None:
+        self.name = name
+        self.usual_app = usual_app
+        self.without = without
+        self._object: PortT | None = None
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether a plugin has registered its object."""
+        return self._object is not None
+
+    def register(self, provided: PortT) -> None:
+        """Fill the port; the last one to register wins."""
+        self._object = provided
+
+    def get(self) -> PortT:
+        """Return the registered object. Raises PortNotFilledError."""
+        if self._object is None:
+            raise PortNotFilledError(self.name)
+        return self._object
+
+    def get_or_none(self) -> PortT | None:
+        """Return the registered object, or None where the product also works without it."""
+        return self._object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """An instance's credential was accepted. `allowed_models` None: any."""
+
+    credential_id: str
+    credential_name: str
+    operator_email: str
+    allowed_models: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRefusal:
+    """An instance's credential was not accepted; becomes the HTTP answer to its upgrade."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_s: int | None = None
+
+
+class InstanceGate(Protocol):
+    """Decides which instances may connect, and keeps the record of them."""
+
+    async def admit(self, *, credential: str | None, address: str) -> Admission | LinkRefusal:
+        """Check a credential; one and the same answer for unknown, revoked and expired."""
+        ...
+
+    async def ended_credentials(self, credential_ids: frozenset[str]) -> frozenset[str]:
+        """Return those that were revoked or have expired."""
+        ...
+
+    async def instance_joined(self, admission: Admission, hello: Hello) -> None:
+        """Record that an instance is connected and what it serves."""
+        ...
+
+    async def instance_left(self, admission: Admission, instance_name: str) -> None:
+        """Record that an instance's link has ended."""
+        ...
+
+    async def known_models(self) -> frozenset[str]:
+        """Return the names of all models that an admitted instance has ever announced."""
+        ...
+
+
+class ModelCatalog(Protocol):
+    """Names the model that answers when nobody asked for a certain one."""
+
+    async def default_model(self) -> str | None:
+        """Return the default model's name, or None when any will do."""
+        ...
+
+    async def display_names(self) -> dict[str, str]:
+        """Return display names by model name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who uses the API. `requester` is the fairness key, such as "user:7"."""
+
+    requester: str
+    user_id: int
+    key_id: str
+
+
+class CallerGate(Protocol):
+    """Tells whose API key a token is."""
+
+    async def identify(self, token: str | None) -> Caller | None:
+        """Return the key's owner, or None for an unknown, revoked or expired key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a visitor has left. `resets_at` is seconds since the epoch."""
+
+    limit: int
+    left: int
+    resets_at: float
+
+
+class VisitorGate(Protocol):
+    """Knows visitors without an account and what they may still ask."""
+
+    def visitor_key(self, request: Any) -> str | None:
+        """Return the visitor's key from a request's signed cookie, or None for a new one."""
+        ...
+
+    def new_visitor_key(self) -> str:
+        """Make a key for a visitor who has none."""
+        ...
+
+    def remember(self, response: Any, visitor_key: str) -> None:
+        """Set the visitor's signed cookie on a response."""
+        ...
+
+    async def allowance(self, visitor_key: str, address: str) -> Allowance:
+        """Return what is left, taking nothing."""
+        ...
+
+    async def take(self, visitor_key: str, address: str) -> Allowance | None:
+        """Take one answer, atomically. None: nothing was left."""
+        ...
+
+    async def give_back(self, visitor_key: str, address: str) -> None:
+        """Return what was taken for an answer that failed or never began."""
+        ...
+
+
+instance_gate: Port[InstanceGate] = Port(
+    "instance_gate", usual_app="apps.instances", without="no instance can connect."
+)
+model_catalog: Port[ModelCatalog] = Port(
+    "model_catalog", usual_app="apps.catalog", without="every model is as good as another."
+)
+caller_gate: Port[CallerGate] = Port(
+    "caller_gate", usual_app="apps.accounts", without="/v1 refuses every key."
+)
+visitor_gate: Port[VisitorGate] = Port(
+    "visitor_gate", usual_app="apps.demo", without="only registered users can chat."
+)
+
+ALL: tuple[Port[Any], ...] = (instance_gate, model_catalog, caller_gate, visitor_gate)

@@ -1,0 +1,5 @@
+"""Addresses of the live page of the router."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,85 @@
+"""Reads the environment: the only module that does."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environ
+from cryptography.fernet import Fernet
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What the surroundings decide; every field is an environment variable of the same name."""
+
+    var_dir: Path
+    domain: str
+    port: int
+    debug: bool
+    database: dict[str, Any]
+    redis_url: str | None
+    secret_key: str
+    field_encryption_keys: list[str]
+    demo_limit: str
+    email: dict[str, Any]
+    sentry_dsn: str | None
+    trusted_proxies: list[str]
+
+
+def read_environment() -> Environment:
+    """Read and check the environment.
+
+    Secrets that are not given are made once and kept in the var folder, readable by its owner
+    alone; `settings.production` refuses to start on such secrets.
+    """
+    env = environ.Env()
+    var_dir = Path(env.str("MOTHERFLUXER_VAR", default=str(BASE_DIR / "var")))
+    return Environment(
+        var_dir=var_dir,
+        domain=env.str("MOTHERFLUXER_DOMAIN", default="motherfluxer.localhost").lower(),
+        port=env.int("PORT", default=8000),
+        debug=env.bool("DEBUG", default=False),
+        database=dict(env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir / 'site.sqlite3'}")),
+        redis_url=env.str("REDIS_URL", default="") or None,
+        secret_key=env.str("SECRET_KEY", default="") or _kept_secret(var_dir / "secret-key"),
+        field_encryption_keys=env.list("FIELD_ENCRYPTION_KEYS", default=[])
+        or [_kept_secret(var_dir / "field-encryption-key")],
+        demo_limit=env.str("DEMO_LIMIT", default="10/day"),
+        email=dict(env.email_url("EMAIL_URL", default="filemail://")),
+        sentry_dsn=env.str("SENTRY_DSN", default="") or None,
+        trusted_proxies=env.list("TRUSTED_PROXIES", default=[]),
+    )
+
+
+def has_given_secrets() -> bool:
+    """Whether both secrets come from the environment rather than from the var folder."""
+    return bool(os.environ.get("SECRET_KEY") and os.environ.get("FIELD_ENCRYPTION_KEYS"))
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        secret = Fernet.generate_key().decode() if "encryption" in path.name else _random_secret()
+        _write_once(path, secret)
+    return path.read_text().strip()
+
+
+def _random_secret() -> str:
+    return secrets.token_urlsafe(50)
+
+
+def _write_once(path: Path, secret: str) -> None:
+    """Write the file whole or not at all; of two processes that start together one wins."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(secret + "\n")
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

@@ -1,0 +1,21 @@
+"""A public site behind TLS. Only tightens what the base says."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from motherfluxer.env import has_given_secrets
+from motherfluxer.settings.base import *  # noqa: F403
+from motherfluxer.settings.base import ENV
+
+if not has_given_secrets():
+    raise ImproperlyConfigured("Set SECRET_KEY and FIELD_ENCRYPTION_KEYS in the environment.")
+
+DEBUG = False
+ALLOWED_HOSTS = [f".{ENV.domain}"]
+SECURE_SSL_REDIRECT = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 63_072_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
