@@ -1,6 +1,6 @@
 """What can go wrong with a job, by stable code, and its one way to become a reply.
 
-    JobRefusedError     a job was not taken, or ended without a whole answer
+JobRefusedError     a job was not taken, or ended without a whole answer
 """
 
 from dataclasses import dataclass

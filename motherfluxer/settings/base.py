@@ -95,7 +95,7 @@ CACHES = {
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
-# Pub/sub: the plain channels_redis layer ends idle consumers with redis-py 8. Control messages only.
+# Control messages only. The plain channels_redis layer ends idle consumers with redis-py 8.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

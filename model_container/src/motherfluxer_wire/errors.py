@@ -1,6 +1,6 @@
 """The wire's one error: what is wrong with a frame, by a stable code.
 
-    WireError       a frame that breaks a rule of motherfluxer.v1
+WireError       a frame that breaks a rule of motherfluxer.v1
 """
 
 from enum import StrEnum

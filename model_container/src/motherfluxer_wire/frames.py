@@ -33,6 +33,24 @@ from motherfluxer_wire.fields import (
 )
 
 
+def _nothing() -> list[Any]:
+    """Give an empty list that is written out all the same: unlike `[]` it is no omitted default."""
+    return []
+
+
+def _empty_text() -> str:
+    """Give an empty text that is written out all the same."""
+    return ""
+
+
+def _no_deadline() -> int:
+    return 0
+
+
+def _registered() -> ServiceClass:
+    return "registered"
+
+
 class Part(Struct, frozen=True, omit_defaults=True):
     """A piece of a frame that has no type of its own."""
 
@@ -42,13 +60,13 @@ class Frame(Struct, frozen=True, omit_defaults=True, tag_field="type"):
 
 
 class Model(Part, frozen=True):
-    """A model that an instance serves. `continue` in capabilities: goes on from a partial answer."""
+    """A model that an instance serves. Capability `continue`: goes on from a partial answer."""
 
     name: ModelName
     context_tokens: Annotated[int, Meta(ge=1, le=limits.MAX_INTEGER)]
     max_output_tokens: Annotated[int, Meta(ge=1, le=limits.MAX_INTEGER)]
-    revision: Name = ""
-    capabilities: Capabilities = []
+    revision: Name = field(default_factory=_empty_text)
+    capabilities: Capabilities = field(default_factory=_nothing)
     fingerprint: Name | None = None
 
     @property
@@ -61,12 +79,12 @@ Models = Annotated[list[Model], Meta(min_length=1, max_length=limits.MAX_MODELS_
 
 
 class ResumeOffer(Part, frozen=True):
-    """A job the instance still holds after its link broke; `next_seq` is its next chunk's number."""
+    """A job the instance still holds after its link broke; `next_seq` numbers its next chunk."""
 
     job: JobId
     attempt: Attempt
     next_seq: Count
-    state: Name = ""
+    state: Name = field(default_factory=_empty_text)
 
 
 class Load(Part, frozen=True):
@@ -103,7 +121,9 @@ class Hello(Frame, frozen=True, tag="hello"):
     slots: Slots
     region: Name | None = None
     hardware: dict[str, Any] | None = None
-    resume: Annotated[list[ResumeOffer], Meta(max_length=limits.MAX_JOBS_COUNT)] = []
+    resume: Annotated[list[ResumeOffer], Meta(max_length=limits.MAX_JOBS_COUNT)] = field(
+        default_factory=_nothing
+    )
 
     def __post_init__(self) -> None:
         """Bound the one free-form field."""
@@ -184,9 +204,9 @@ class Welcome(Frame, frozen=True, tag="welcome"):
     protocol: Literal["motherfluxer.v1"]
     session: Name
     heartbeat_s: Annotated[float, Meta(gt=0, le=3600)]
-    resume: list[Resume]
-    drop: list[JobId]
-    warnings: list[Note]
+    resume: list[Resume] = field(default_factory=_nothing)
+    drop: list[JobId] = field(default_factory=_nothing)
+    warnings: list[Note] = field(default_factory=_nothing)
 
 
 class Message(Part, frozen=True):
@@ -215,10 +235,10 @@ class Job(Frame, frozen=True, tag="job"):
     attempt: Attempt
     model: ModelName
     messages: list[Message]
-    prefix: str
-    sampling: Sampling
-    deadline_ms: Count
-    service_class: ServiceClass = field(name="class")
+    prefix: str = field(default_factory=_empty_text)
+    sampling: Sampling = field(default_factory=Sampling)
+    deadline_ms: Count = field(default_factory=_no_deadline)
+    service_class: ServiceClass = field(name="class", default_factory=_registered)
     revision: Name | None = None
     prefix_token_ids: TokenIds | None = None
 
@@ -228,7 +248,7 @@ class Cancel(Frame, frozen=True, tag="cancel"):
 
     job: JobId
     attempt: Attempt
-    reason: Note
+    reason: Note = field(default_factory=_empty_text)
 
 
 class Ack(Frame, frozen=True, tag="ack"):
@@ -242,7 +262,7 @@ class Ack(Frame, frozen=True, tag="ack"):
 class Drain(Frame, frozen=True, tag="drain"):
     """Take no new jobs, finish the running ones, then close with 1000."""
 
-    reason: Note
+    reason: Note = field(default_factory=_empty_text)
 
 
 FromInstance = Hello | Heartbeat | ModelsChanged | Chunk | Batch | Done | Failed | Draining
