@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from apps.router.live.runtime import live_router
+from apps.router.core.state import Instance, Job, RouterState
+from apps.router.core.values import ServedModel
+from apps.router.live.decisions import RecordedDecision
+from apps.router.live.links import InstanceLink
+from apps.router.live.runtime import has_live_router, live_router
 from apps.router.live.streams import JobStream
 
 
@@ -62,6 +66,83 @@ def stream_find(*, job_id: str) -> JobStream | None:
     return live_router().gateway.streams.get(job_id)
 
 
+def is_running() -> bool:
+    """Whether the live router runs in this process and takes jobs."""
+    return has_live_router() and not live_router().gateway.is_draining
+
+
+def decisions_of_job(*, job_id: str) -> list[RecordedDecision]:
+    """Return a job's decisions, first attempt first; empty when none is kept."""
+    return live_router().gateway.decisions.of_job(job_id)
+
+
+def decisions_latest(*, count: int) -> list[RecordedDecision]:
+    """Return the last decisions of the newest jobs, newest first."""
+    return live_router().gateway.decisions.latest(count)
+
+
 def router_view() -> RouterView:
     """Return what the router sees now."""
-    return live_router().view()
+    router = live_router()
+    state, now = router.service.state, router.service.clock()
+    links = router.gateway.links
+    instances = tuple(
+        _instance_view(instance, links[instance.session], now)
+        for instance in state.instances.values()
+        if instance.session in links
+    )
+    places = {job_id: place for place, job_id in enumerate(state.queue, start=1)}
+    jobs = tuple(
+        _job_view(job, router.gateway.streams.get(job.job_id), places.get(job.job_id), now)
+        for job in state.jobs.values()
+    )
+    return RouterView(
+        instances=instances, jobs=jobs, models=_model_views(state, int(router.started_at))
+    )
+
+
+def _instance_view(instance: Instance, link: InstanceLink, now: float) -> InstanceView:
+    return InstanceView(
+        name=instance.name,
+        operator=link.admission.operator_email,
+        credential_id=link.admission.credential_id,
+        state="draining" if instance.is_draining else "healthy",
+        models=tuple(instance.models),
+        slots=instance.slots,
+        running=tuple(instance.open_jobs),
+        agent=link.agent,
+        region=link.region,
+        connected_s=now - instance.joined_at,
+        last_heard_s=now - instance.last_heard_at,
+    )
+
+
+def _job_view(job: Job, stream: JobStream | None, place: int | None, now: float) -> JobView:
+    started = stream.started if stream and place is None else None
+    return JobView(
+        job_id=job.job_id,
+        state=job.state,
+        service_class=job.service_class,
+        model_name=job.model_name,
+        place=place,
+        attempt=job.attempt,
+        instance_name=started.instance_name if started else None,
+        age_s=now - (stream.submitted_at if stream else job.queued_at),
+    )
+
+
+def _model_views(state: RouterState, created_at: int) -> tuple[ModelView, ...]:
+    served: dict[str, list[ServedModel]] = {}
+    for instance in state.instances.values():
+        for model in instance.models.values():
+            served.setdefault(model.name, []).append(model)
+    return tuple(
+        ModelView(
+            name=name,
+            context_tokens=max(model.context_tokens for model in models),
+            max_output_tokens=max(model.max_output_tokens for model in models),
+            instances=len(models),
+            created_at=created_at,
+        )
+        for name, models in sorted(served.items())
+    )

@@ -82,6 +82,8 @@ class JobStream:
         self.started: Started | None = None
         self.ended: Ended | None = None
         self.ended_at: float | None = None
+        self.progressed_at = float("-inf")
+        self._earlier_tokens = 0
         self._position: Waiting | Started | None = None
         self._attempt = 0
         self._owner: str | None = None
@@ -143,6 +145,8 @@ class JobStream:
         self._attempt = started.attempt
         self._owner = owner
         self._next_seq = 0
+        self._earlier_tokens = self.completion_tokens
+        self.progressed_at = float("-inf")
         if self.text and fingerprint != self._fingerprint:
             self._token_ids = None
         self._fingerprint = fingerprint
@@ -186,13 +190,18 @@ class JobStream:
             self._wake()
         return True
 
-    def check_complete(self, *, attempt: int, seq: int, owner: str) -> bool:
+    def is_complete(self, *, attempt: int, seq: int, owner: str) -> bool:
         """Tell whether a last frame is this attempt's. Raises WireError when chunks are missing."""
         if self.ended or owner != self._owner or attempt != self._attempt:
             return False
         if seq != self._next_seq:
             self._raise_gap(seq)
         return True
+
+    def set_usage(self, usage: Usage) -> None:
+        """Note the last attempt's usage; earlier attempts' tokens are added."""
+        total = self._earlier_tokens + usage.completion_tokens
+        self.usage = Usage(usage.prompt_tokens, total, usage.cached_tokens)
 
     def end(self, ended: Ended, *, at: float) -> None:
         """Close the stream; the first end counts."""

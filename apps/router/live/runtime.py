@@ -1,0 +1,157 @@
+"""The live router of this process: its parts, its clock tick, and its beginning and end."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
+
+from motherfluxer_wire import limits
+from motherfluxer_wire.frames import Hello
+
+from apps.router import ports
+from apps.router.core import events
+from apps.router.errors import ErrorCode, JobError
+from apps.router.live.bus import InProcessBus
+from apps.router.live.gateway import Gateway
+from apps.router.live.links import InstanceLink
+from apps.router.live.service import RouterService
+from apps.router.live.streams import Ended
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.25
+CREDENTIAL_CHECK_S: Final = 0.4
+
+
+class LiveRouterNotRunningError(RuntimeError):
+    """The live router was asked for in a process or thread where it does not run."""
+
+
+class LiveRouter:
+    """The core's service, the gateway and the bus between them, in one event loop."""
+
+    def __init__(self) -> None:
+        self.bus = InProcessBus()
+        self.service = RouterService(clock=time.monotonic)
+        self.gateway = Gateway(
+            bus=self.bus, clock=time.monotonic, settings=self.service.state.settings
+        )
+        self.bus.connect(handle=self.service.handle, perform=self.gateway.perform)
+        self.started_at = time.time()
+        self._records: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to keep time, and learn which models were served before."""
+        if gate := ports.instance_gate.get_or_none():
+            self.bus.publish(events.ModelsKnown(tuple(await gate.known_models())))
+        for job in (self._keep_time(), self._watch_credentials(), self._keep_records()):
+            self._tasks.append(asyncio.create_task(job))
+
+    async def stop(self) -> None:
+        """End every link and task."""
+        for link in list(self.gateway.links.values()):
+            link.close(limits.CLOSE_RESTARTING, "the server restarts")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._records.empty():
+            await self._records.get_nowait()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no new jobs and wait for the running ones; refuse those that still wait."""
+        self.gateway.is_draining = True
+        words = "The site is restarting. Ask again in a moment."
+        error = JobError(ErrorCode.SHUTTING_DOWN, words, retry_after_s=5)
+        for job_id in list(self.service.state.queue):
+            self.gateway.streams[job_id].end(Ended(None, error), at=time.monotonic())
+            self.gateway.cancel(job_id, "restart")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for stream in list(self.gateway.streams.values()):
+                    await stream.wait_ended()
+
+    def join(self, link: InstanceLink, hello: Hello) -> None:
+        """Take an instance in and have it recorded. Raises WireError."""
+        self.gateway.link_opened(link, hello)
+        if gate := ports.instance_gate.get_or_none():
+            self._records.put_nowait(gate.instance_joined(link.admission, hello))
+
+    def leave(self, link: InstanceLink) -> None:
+        """Forget a link that has ended and have it recorded."""
+        self.gateway.link_closed(link)
+        gate = ports.instance_gate.get_or_none()
+        if gate and link.name and not self._is_connected(link.instance_id):
+            self._records.put_nowait(gate.instance_left(link.admission, link.name))
+
+    def _is_connected(self, instance_id: str) -> bool:
+        return any(link.instance_id == instance_id for link in self.gateway.links.values())
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                self.bus.publish(events.TimePassed())
+                self.gateway.forget_old_streams()
+            except Exception:  # the rim of the task: a bug here must not stop the clock
+                log.exception("a tick failed")
+
+    async def _watch_credentials(self) -> None:
+        while True:
+            await asyncio.sleep(CREDENTIAL_CHECK_S)
+            try:
+                await self._cut_ended_credentials()
+            except Exception:  # the rim of the task: the database may be away for a while
+                log.exception("credentials could not be checked")
+
+    async def _cut_ended_credentials(self) -> None:
+        gate = ports.instance_gate.get_or_none()
+        links = list(self.gateway.links.values())
+        if not gate or not links:
+            return
+        ended = await gate.ended_credentials(
+            frozenset(link.admission.credential_id for link in links)
+        )
+        for link in links:
+            if link.admission.credential_id in ended:
+                link.close(limits.CLOSE_CREDENTIAL_ENDED, "the credential was revoked or expired")
+                self.leave(link)
+
+    async def _keep_records(self) -> None:
+        while True:
+            record = await self._records.get()
+            try:
+                await record
+            except Exception:  # the rim of the task: a record lost is no reason to stop serving
+                log.exception("an instance could not be recorded")
+
+
+_running: LiveRouter | None = None
+
+
+def live_router() -> LiveRouter:
+    """Return the running router. Raises LiveRouterNotRunningError."""
+    if _running is None:
+        raise LiveRouterNotRunningError
+    return _running
+
+
+def has_live_router() -> bool:
+    """Whether the live router runs in this process."""
+    return _running is not None
+
+
+@contextlib.asynccontextmanager
+async def running_router() -> AsyncIterator[LiveRouter]:
+    """Run the live router in this event loop."""
+    global _running  # one live router a process, by design
+    router = LiveRouter()
+    await router.start()
+    _running = router
+    try:
+        yield router
+    finally:
+        _running = None
+        await router.stop()
