@@ -26,7 +26,8 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     """Run the live router from the server's start to its stop."""
     await receive()
-    async with running_router():
+    async with running_router() as router:
+        scope.get("state", {})["drain"] = router.drain
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await send({"type": "lifespan.shutdown.complete"})

@@ -8,16 +8,16 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from channels.consumer import AsyncConsumer
-from motherfluxer_wire import limits
-from motherfluxer_wire.codec import decode_from_instance
-from motherfluxer_wire.errors import WireError, WireRule
-from motherfluxer_wire.frames import FromInstance, Hello
-from motherfluxer_wire.tokens import INSTANCE_PREFIX
 
 from apps.router import ports
 from apps.router.live.links import CloseRequest, InstanceLink
 from apps.router.live.runtime import LiveRouter, live_router
 from apps.router.ports import Admission, LinkRefusal
+from motherfluxer_wire import limits
+from motherfluxer_wire.codec import decode_from_instance
+from motherfluxer_wire.errors import WireError, WireRule
+from motherfluxer_wire.frames import FromInstance, Hello
+from motherfluxer_wire.tokens import INSTANCE_PREFIX
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,6 @@ from typing import Final
 from uuid import uuid4
 
 import msgspec
-from motherfluxer_wire import frames, limits
-from motherfluxer_wire.errors import WireError
 
 from apps.router.core import effects, events
 from apps.router.core.settings import CoreSettings
@@ -20,6 +18,8 @@ from apps.router.live.bus import Bus
 from apps.router.live.decisions import DecisionRecord
 from apps.router.live.links import InstanceLink
 from apps.router.live.streams import Ended, JobRequest, JobStream, Started, Waiting
+from motherfluxer_wire import frames, limits
+from motherfluxer_wire.errors import WireError
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from apps.router.ports import Admission
 from motherfluxer_wire import limits
 from motherfluxer_wire.codec import encode
 from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.frames import Frame, Model
-
-from apps.router.ports import Admission
 
 _MAX_WAITING_FRAMES: Final = 4096
 

@@ -7,9 +7,6 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
-from motherfluxer_wire import limits
-from motherfluxer_wire.frames import Hello
-
 from apps.router import ports
 from apps.router.core import events
 from apps.router.errors import ErrorCode, JobError
@@ -18,6 +15,8 @@ from apps.router.live.gateway import Gateway
 from apps.router.live.links import InstanceLink
 from apps.router.live.service import RouterService
 from apps.router.live.streams import Ended
+from motherfluxer_wire import limits
+from motherfluxer_wire.frames import Hello
 
 log = logging.getLogger(__name__)
 

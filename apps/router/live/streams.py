@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from apps.router.errors import JobError
 from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.fields import ServiceClass
 from motherfluxer_wire.frames import Chunk, Message, Sampling, Usage
-
-from apps.router.errors import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
