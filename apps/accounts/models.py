@@ -2,8 +2,14 @@
 
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.auth.models import (
+    AbstractBaseUser,
+    BaseUserManager,
+    Group,
+    PermissionsMixin,
+)
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -27,6 +33,11 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> "User":
         """Find a user by address, whatever its case."""
         return self.get(email__iexact=username)
+
+    def operators(self) -> "models.QuerySet[User]":
+        """Return those whose `is_operator` and `is_active` hold, as one query."""
+        in_group = Group.objects.filter(name=OPERATORS_GROUP, user=OuterRef("pk"))
+        return self.filter(Q(is_superuser=True) | Exists(in_group), is_active=True)
 
 
 class User(AbstractBaseUser, PermissionsMixin):

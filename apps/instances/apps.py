@@ -8,3 +8,11 @@ class InstancesConfig(AppConfig):
 
     name = "apps.instances"
     label = "instances"
+    verbose_name = "Instances"
+
+    def ready(self) -> None:
+        """Fill the router's gate for instances."""
+        from apps.instances.gate import CredentialGate
+        from apps.router import ports
+
+        ports.instance_gate.register(CredentialGate())
