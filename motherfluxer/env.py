@@ -19,6 +19,7 @@ class Environment:
     var_dir: Path
     domain: str
     port: int
+    bind: list[str]
     debug: bool
     database: dict[str, Any]
     redis_url: str | None
@@ -42,6 +43,7 @@ def read_environment() -> Environment:
         var_dir=var_dir,
         domain=env.str("MOTHERFLUXER_DOMAIN", default="motherfluxer.localhost").lower(),
         port=env.int("PORT", default=8000),
+        bind=env.list("MOTHERFLUXER_BIND", default=["127.0.0.1", "::1"]),
         debug=env.bool("DEBUG", default=False),
         database=dict(env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir / 'site.sqlite3'}")),
         redis_url=env.str("REDIS_URL", default="") or None,

@@ -12,6 +12,7 @@ DEBUG = ENV.debug
 VAR_DIR = ENV.var_dir
 MOTHERFLUXER_DOMAIN = ENV.domain
 MOTHERFLUXER_PORT = ENV.port
+MOTHERFLUXER_BIND = ENV.bind
 MODEL_CONTAINER_DIR = BASE_DIR / "model_container"
 DEMO_LIMIT = ENV.demo_limit
 REDIS_URL = ENV.redis_url

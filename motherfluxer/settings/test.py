@@ -1,8 +1,21 @@
-"""The test suite: as the embedded default, with a fast password hash and mail kept in memory."""
+"""The test suite: as the embedded default, in a folder of its own, with a fast password hash."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+if "MOTHERFLUXER_VAR" not in os.environ:
+    _folder = tempfile.mkdtemp(prefix="motherfluxer-test-")
+    os.environ["MOTHERFLUXER_VAR"] = _folder
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 from motherfluxer.settings.base import *  # noqa: F403
-from motherfluxer.settings.base import ALLOWED_HOSTS
+from motherfluxer.settings.base import ALLOWED_HOSTS, DATABASES, VAR_DIR
 
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    # A file, as in real life: threads that share one in memory lock each other out.
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}

@@ -1,0 +1,41 @@
+# MotherFluxer's few words. `make help` lists them.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+export VENV PYTHON PORT
+export PYTHONUNBUFFERED = 1
+
+ifeq ($(strip $(PORT)),)
+unexport PORT
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+run: $(VENV)/.installed-run ## start the site and one model instance (PORT=8000)
+	@$(PY) -m motherfluxer.local --bound-to-parent
+
+test: $(VENV)/.installed-dev ## run the whole suite, also on real PostgreSQL and Redis
+	@$(PY) -m tests.run
+
+check: $(VENV)/.installed-dev ## format, lint, types, imports, deploy check, migrations
+	@$(PY) -m tests.check
+
+bench: $(VENV)/.installed-dev ## measure, and print tables
+	@$(PY) -m benchmarks.first_token
+
+lock: $(VENV)/.installed-dev ## write requirements/*.txt anew from requirements/*.in
+	@cd requirements && for name in base production model dev; do \
+		../$(VENV)/bin/pip-compile -q --no-header --strip-extras --unsafe-package torch \
+			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+			-o $$name.txt $$name.in || exit 1; done
+
+$(VENV)/.installed-run: requirements/base.txt requirements/model.txt requirements/model.in model_container/pyproject.toml
+	@requirements/install run
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-run requirements/dev.txt
+	@requirements/install dev
+	@touch $@

@@ -1,0 +1,70 @@
+"""Prepares the embedded site before it starts: folders, tables, first users, one credential.
+
+Run it as `python -m motherfluxer.local_setup`; doing it again changes nothing.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.management import call_command, get_commands
+
+CREDENTIAL_NAME = "local"
+
+
+def credential_path() -> Path:
+    """Return where the local instance's credential is kept."""
+    return Path(settings.VAR_DIR) / "local-instance.credential"
+
+
+def folders_make() -> None:
+    """Make the folders that the site, the tasks and the mail are written to."""
+    for name in ("", "tasks", "tasks-control", "mail"):
+        (Path(settings.VAR_DIR) / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def credential_ensure() -> None:
+    """Keep a working credential for the local instance in a file that only its owner reads."""
+    from apps.instances import selectors, services
+    from motherfluxer_wire.tokens import INSTANCE_PREFIX, parse_token
+
+    operator_id = selectors.operator_id(email=f"operator@{settings.MOTHERFLUXER_DOMAIN}")
+    current = selectors.credential_live(operator_id=operator_id, name=CREDENTIAL_NAME)
+    path = credential_path()
+    if current is not None and path.exists():
+        kept = parse_token(INSTANCE_PREFIX, path.read_text().strip())
+        is_same = kept is not None and kept.id == current.token_id
+        if is_same and not selectors.tokens_ended(token_ids=frozenset({current.token_id})):
+            return
+    if current is not None:
+        services.credential_revoke(credential_id=current.pk)
+    _, text = services.credential_issue(operator_id=operator_id, name=CREDENTIAL_NAME)
+    _write_private(path, text)
+
+
+def _write_private(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+    fresh.replace(path)
+
+
+def main() -> int:
+    """Prepare everything that a start needs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C ends it without a traceback
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "motherfluxer.settings.dev")
+    django.setup()
+    folders_make()
+    call_command("migrate", interactive=False, verbosity=0)
+    if "first_run" in get_commands():
+        call_command("first_run")
+    credential_ensure()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
