@@ -10,8 +10,8 @@ from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.frames import Frame, FromInstance, FromRouter
 
 _encoder = msgspec.json.Encoder()
-_from_instance = msgspec.json.Decoder(FromInstance)
-_from_router = msgspec.json.Decoder(FromRouter)
+_from_instance: msgspec.json.Decoder[FromInstance] = msgspec.json.Decoder(FromInstance)
+_from_router: msgspec.json.Decoder[FromRouter] = msgspec.json.Decoder(FromRouter)
 
 
 class _Kind(msgspec.Struct):

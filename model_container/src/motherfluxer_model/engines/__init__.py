@@ -1,0 +1,1 @@
+"""What answers jobs: one module per engine behind the port in `port.py`."""

@@ -1,0 +1,65 @@
+"""What can go wrong in the container, by name.
+
+ContainerError
+|-- UsageError              the command line or the environment makes no sense
+|-- EngineLoadError         the model cannot be loaded
+|-- GenerationError         one job cannot be answered (code, retryable)
+'-- LinkEndedError          the link ends for good
+    |-- CredentialRefusedError  the router does not take the credential
+    |-- ReplacedError           another container runs under the same name
+    '-- ProtocolTooOldError     the router no longer speaks this program's protocol
+"""
+
+from typing import ClassVar
+
+from motherfluxer_wire.fields import FailureCode
+
+
+class ContainerError(Exception):
+    """Base of everything this program raises on purpose; `exit_code` is the process's."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ContainerError):
+    """The command line or the environment makes no sense."""
+
+    exit_code = 2
+
+
+class EngineLoadError(ContainerError):
+    """The model cannot be loaded."""
+
+    exit_code = 4
+
+
+class GenerationError(ContainerError):
+    """One job cannot be answered; its siblings are not affected."""
+
+    def __init__(self, code: FailureCode, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code: FailureCode = code
+        self.message = message
+        self.retryable = retryable
+
+
+class LinkEndedError(ContainerError):
+    """The link ends for good: trying again would not help."""
+
+
+class CredentialRefusedError(LinkEndedError):
+    """The router does not take the credential: unknown, revoked, expired or not allowed."""
+
+    exit_code = 3
+
+
+class ReplacedError(LinkEndedError):
+    """Another container connected under the same name and took this one's place."""
+
+    exit_code = 5
+
+
+class ProtocolTooOldError(LinkEndedError):
+    """The router no longer speaks the protocol this program speaks."""
+
+    exit_code = 6

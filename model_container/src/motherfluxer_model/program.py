@@ -1,0 +1,133 @@
+"""The whole container put together: engine, desk, link, health, and how it stops."""
+
+import asyncio
+import logging
+import signal
+import time
+from typing import Any, Final
+
+from motherfluxer_model.desk import Desk
+from motherfluxer_model.engines.echo import EchoEngine
+from motherfluxer_model.engines.port import Engine
+from motherfluxer_model.health import HealthServer
+from motherfluxer_model.link import Identity, Link
+from motherfluxer_model.options import Options
+
+logger = logging.getLogger(__name__)
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def build_engine(options: Options) -> Engine:
+    """Make the engine that was asked for."""
+    if options.engine == "echo":
+        return EchoEngine(options.model_name, delay_s=options.echo_delay_ms / 1000)
+    # torch takes seconds to import and is not installed where only `echo` runs
+    from motherfluxer_model.engines.transformers import TransformersEngine
+
+    return TransformersEngine(
+        options.model,
+        model_name=options.model_name,
+        revision=options.revision,
+        dtype=options.dtype,
+        threads=options.threads,
+    )
+
+
+class Program:
+    """Runs until drained, stopped or refused."""
+
+    def __init__(self, options: Options, engine: Engine) -> None:
+        self._options = options
+        self._engine = engine
+        self._engine_state = "loading"
+        self._desk = Desk(engine, options.slots, time.monotonic)
+        self._link: Link | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._signals_count = 0
+
+    async def run(self) -> None:
+        """Do everything. Raises ContainerError."""
+        health = HealthServer(self.report)
+        options = self._options
+        may_move = not options.is_health_port_chosen
+        await health.start(options.health_host, options.health_port, may_move=may_move)
+        logger.info("health at http://%s:%d/healthz", options.health_host, health.port)
+        self._listen_to_signals()
+        try:
+            self._work = asyncio.create_task(self._serve())
+            await self._work
+        except asyncio.CancelledError:
+            logger.info("stopped")
+        finally:
+            await self._desk.close()
+            await self._engine.close()
+            await health.close()
+
+    def report(self) -> dict[str, Any]:
+        """Tell how things stand, for `/healthz`."""
+        is_prepared = self._engine_state == "ready"
+        link = self._link
+        return {
+            "name": self._options.name,
+            "router": self._options.router_url,
+            "engine": {"kind": self._options.engine, "state": self._engine_state},
+            "link": {
+                "state": link.state if link else "waiting",
+                "session": link.session if link else None,
+            },
+            "models": [model.name for model in self._engine.models] if is_prepared else [],
+            "slots": self._options.slots,
+            "running": self._desk.running,
+            "draining": self._desk.is_draining,
+            "tokens_per_s": self._desk.tokens_per_s,
+            "ready": is_prepared and link is not None and link.state == "open",
+        }
+
+    async def _serve(self) -> None:
+        options = self._options
+        logger.info("I am %s; loading %s (%s)", options.name, options.model, options.engine)
+        started = time.monotonic()
+        try:
+            await self._engine.prepare()
+        except BaseException:
+            self._engine_state = "failed"
+            raise
+        self._engine_state = "ready"
+        for model in self._engine.models:
+            logger.info(
+                "serving %s: %d tokens of context, %d jobs at once, on %s; loaded in %.1f s",
+                model.name,
+                model.context_tokens,
+                options.slots,
+                self._engine.hardware.get("device", "?"),
+                time.monotonic() - started,
+            )
+        identity = Identity(options.router_url, options.name, options.credential, options.region)
+        hardware = self._engine.hardware
+        self._link = Link(identity, self._desk, self._engine.models, hardware=hardware)
+        logger.info("connecting to %s", options.router_url)
+        await self._link.run()
+        logger.info("drained, leaving")
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        """Finish what runs, within a limit; the second time, or with nothing loaded, leave."""
+        self._signals_count += 1
+        if self._link is None or self._signals_count > 1:
+            self._leave()
+            return
+        logger.info(
+            "stopping: %d running jobs may take %.0f s to end; once more to leave at once",
+            len(self._desk.running),
+            self._options.drain_s,
+        )
+        self._link.drain()
+        asyncio.get_running_loop().call_later(self._options.drain_s, self._leave)
+
+    def _leave(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
