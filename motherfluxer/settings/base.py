@@ -3,6 +3,7 @@
 from typing import Any
 
 from motherfluxer.env import BASE_DIR, read_environment
+from motherfluxer.security import static_headers
 
 ENV = read_environment()
 
@@ -43,6 +44,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "servestatic.middleware.ServeStaticMiddleware",  # first: a file needs none of the others
     "motherfluxer.hosts.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "motherfluxer.security.ContentSecurityPolicyMiddleware",
@@ -150,6 +152,12 @@ vars().update({name: value for name, value in ENV.email.items() if name != "EMAI
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"
+# Served as they lie in the apps; production collects them under hashed names instead.
+SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_AUTOREFRESH = DEBUG
+SERVESTATIC_MAX_AGE = 60
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
+SERVESTATIC_ADD_HEADERS_FUNCTION = static_headers
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
