@@ -1,0 +1,134 @@
+"""A job's stream: exact text for every reader, whatever instances and readers do."""
+
+import asyncio
+
+import pytest
+
+from apps.router.live.streams import (
+    Ended,
+    JobRequest,
+    JobStream,
+    Piece,
+    Started,
+    StreamEvent,
+    Waiting,
+)
+from motherfluxer_wire.errors import WireError
+from motherfluxer_wire.frames import Chunk, Message, Usage
+
+
+def new_stream() -> JobStream:
+    request = JobRequest(
+        messages=(Message("user", "hi"),),
+        requester="user:1",
+        service_class="registered",
+        request_id="r1",
+    )
+    return JobStream("j1", request, submitted_at=0.0)
+
+
+def begun(stream: JobStream, attempt: int = 1, fingerprint: str | None = "f") -> JobStream:
+    stream.begin_attempt(Started("a", "m", attempt), owner=f"s{attempt}", fingerprint=fingerprint)
+    return stream
+
+
+def chunk(seq: int, text: str, *, attempt: int = 1, ids: list[int] | None = None) -> Chunk:
+    return Chunk("j1", attempt, seq, text, len(ids) if ids else 1, ids)
+
+
+async def read_all(stream: JobStream, offset: int = 0) -> list[StreamEvent]:
+    return [event async for event in stream.read(offset)]
+
+
+async def test_doubled_chunk_is_shown_once() -> None:
+    stream = begun(new_stream())
+    assert stream.accept(chunk(0, "a"), owner="s1")
+    assert not stream.accept(chunk(0, "a"), owner="s1")
+    assert stream.accept(chunk(1, "b"), owner="s1")
+    assert stream.text == "ab"
+
+
+async def test_missing_chunk_is_a_protocol_error() -> None:
+    stream = begun(new_stream())
+    with pytest.raises(WireError, match="chunk_gap"):
+        stream.accept(chunk(1, "b"), owner="s1")
+    with pytest.raises(WireError, match="chunk_gap"):
+        stream.is_complete(attempt=1, seq=3, owner="s1")
+
+
+async def test_older_attempt_and_foreign_link_are_ignored() -> None:
+    stream = begun(begun(new_stream()), attempt=2)
+    assert not stream.accept(chunk(0, "old"), owner="s1")
+    assert not stream.accept(chunk(0, "forged", attempt=2), owner="s1")
+    assert stream.accept(chunk(0, "new", attempt=2), owner="s2")
+    assert stream.text == "new"
+
+
+async def test_detached_stream_takes_nothing_until_resumed() -> None:
+    stream = begun(new_stream())
+    stream.accept(chunk(0, "a"), owner="s1")
+    stream.detach()
+    assert not stream.accept(chunk(1, "b"), owner="s1")
+    assert stream.can_resume(attempt=1, next_seq=1)
+    assert not stream.can_resume(attempt=1, next_seq=0)
+    stream.resume_attempt("s9")
+    assert stream.accept(chunk(1, "b"), owner="s9")
+    assert stream.text == "ab"
+
+
+async def test_every_offset_resumes_exactly() -> None:
+    stream = begun(new_stream())
+    for seq, text in enumerate(["He", "llo", " wörld", "🙂", "!"]):
+        stream.accept(chunk(seq, text), owner="s1")
+    stream.end(Ended("stop"), at=1.0)
+    whole = "Hello wörld🙂!"
+    for offset in range(len(whole) + 1):
+        events = await read_all(stream, offset)
+        text = "".join(event.text for event in events if isinstance(event, Piece))
+        assert whole[:offset] + text == whole
+        assert events[-1] == Ended("stop")
+
+
+async def test_reader_sees_place_start_text_and_end_in_order() -> None:
+    stream = new_stream()
+    reader = asyncio.create_task(read_all(stream))
+    await asyncio.sleep(0)
+    stream.set_place(Waiting(2, 2, 1))
+    await asyncio.sleep(0)
+    begun(stream)
+    await asyncio.sleep(0)
+    stream.accept(chunk(0, "hi"), owner="s1")
+    await asyncio.sleep(0)
+    stream.end(Ended("stop"), at=1.0)
+    assert await reader == [
+        Waiting(2, 2, 1),
+        Started("a", "m", 1),
+        Piece("hi", 2),
+        Ended("stop"),
+    ]
+
+
+async def test_ids_are_handed_over_only_between_equal_fingerprints() -> None:
+    stream = begun(new_stream())
+    stream.accept(chunk(0, "ab", ids=[1, 2]), owner="s1")
+    assert stream.prefix_token_ids("f") == [1, 2]
+    assert stream.prefix_token_ids("other") is None
+    assert stream.prefix_token_ids(None) is None
+    begun(stream, attempt=2)
+    stream.accept(chunk(0, "c", attempt=2, ids=[3]), owner="s2")
+    assert stream.prefix_token_ids("f") == [1, 2, 3]
+
+
+async def test_ids_are_not_handed_over_when_some_are_unknown() -> None:
+    stream = begun(new_stream())
+    stream.accept(chunk(0, "a", ids=[1]), owner="s1")
+    stream.accept(chunk(1, "b"), owner="s1")
+    assert stream.prefix_token_ids("f") is None
+
+
+async def test_usage_counts_the_whole_answer() -> None:
+    stream = begun(new_stream())
+    stream.accept(chunk(0, "ab", ids=[1, 2]), owner="s1")
+    begun(stream, attempt=2)
+    stream.set_usage(Usage(prompt_tokens=7, completion_tokens=3))
+    assert stream.usage == Usage(prompt_tokens=7, completion_tokens=5)
