@@ -1,8 +1,8 @@
 """The operators' site."""
 
-from django.urls import include, path
+from motherfluxer.urls.parts import part
 
 urlpatterns = [
-    path("", include("apps.operations.urls")),
-    path("", include("apps.instances.urls")),
+    *part("", "apps.operations.urls"),
+    *part("", "apps.instances.urls"),
 ]

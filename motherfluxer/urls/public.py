@@ -1,9 +1,9 @@
 """The public site: the demo chat and the pages about the router."""
 
-from django.urls import include, path
+from motherfluxer.urls.parts import part
 
 urlpatterns = [
-    path("", include("apps.operations.urls")),
-    path("", include("apps.router.urls")),
-    path("", include("apps.chat.urls")),
+    *part("", "apps.operations.urls"),
+    *part("", "apps.router.urls"),
+    *part("", "apps.chat.urls"),
 ]

@@ -1,10 +1,12 @@
 """The superadmin's site: the live page of the router, and Django's full admin."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
+
+from motherfluxer.urls.parts import part
 
 urlpatterns = [
-    path("", include("apps.operations.urls")),
-    path("router/", include("apps.router.superadmin_urls")),
+    *part("", "apps.operations.urls"),
+    *part("router/", "apps.router.superadmin_urls"),
     path("", admin.site.urls),
 ]

@@ -1,10 +1,11 @@
 """The registered users' site: chat without a limit, and the account."""
 
-from django.urls import include, path
+from motherfluxer.urls.parts import part
 
 urlpatterns = [
-    path("", include("apps.operations.urls")),
-    path("accounts/", include("allauth.urls")),
-    path("", include("apps.router.urls")),
-    path("", include("apps.chat.urls")),
+    *part("", "apps.operations.urls"),
+    *part("accounts/", "allauth.urls"),
+    *part("", "apps.accounts.urls"),
+    *part("", "apps.router.urls"),
+    *part("", "apps.chat.urls"),
 ]
