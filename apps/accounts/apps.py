@@ -8,3 +8,11 @@ class AccountsConfig(AppConfig):
 
     name = "apps.accounts"
     label = "accounts"
+    verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        """Fill the router's gate for API callers."""
+        from apps.accounts.gate import ApiKeyGate
+        from apps.router import ports
+
+        ports.caller_gate.register(ApiKeyGate())

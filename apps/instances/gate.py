@@ -4,21 +4,20 @@ import hashlib
 import hmac
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 from channels.db import database_sync_to_async
 from django.utils import timezone
-from motherfluxer_wire.frames import Hello
-from motherfluxer_wire.tokens import INSTANCE_PREFIX, Token, parse_token
 
 from apps.instances import selectors, services
 from apps.instances.conf import CONF
 from apps.instances.models import Credential
 from apps.instances.throttle import FailureCounter
 from apps.router.ports import Admission, LinkRefusal
+from motherfluxer_wire.frames import Hello
+from motherfluxer_wire.tokens import INSTANCE_PREFIX, Token, parse_token
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class CredentialGate:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures = FailureCounter(CONF)
-        self._links: Counter[tuple[str, str]] = Counter()
+        self._connected: set[tuple[str, str]] = set()
         self._touched_at = clock()
 
     async def admit(self, *, credential: str | None, address: str) -> Admission | LinkRefusal:
@@ -57,16 +56,16 @@ class CredentialGate:
     async def ended_credentials(self, credential_ids: frozenset[str]) -> frozenset[str]:
         """Return those that were revoked or have expired; keep the record of the others fresh."""
         now = self._clock()
-        if self._links and now - self._touched_at >= CONF.touch_every_s:
+        if self._connected and now - self._touched_at >= CONF.touch_every_s:
             self._touched_at = now
-            await _in_thread(services.instances_touch, links=tuple(self._links))
+            await _in_thread(services.instances_touch, connected=tuple(self._connected))
         if not credential_ids:
             return credential_ids
         return await _in_thread(selectors.tokens_ended, token_ids=credential_ids)
 
     async def instance_joined(self, admission: Admission, hello: Hello) -> None:
         """Record that an instance is connected and what it serves."""
-        self._links[admission.credential_id, hello.instance] += 1
+        self._connected.add((admission.credential_id, hello.instance))
         await _in_thread(
             services.instance_record,
             token_id=admission.credential_id,
@@ -79,12 +78,8 @@ class CredentialGate:
         )
 
     async def instance_left(self, admission: Admission, instance_name: str) -> None:
-        """Record that an instance's link has ended, unless a newer one has replaced it."""
-        link = (admission.credential_id, instance_name)
-        self._links[link] -= 1
-        if self._links[link] > 0:
-            return
-        del self._links[link]
+        """Record that an instance's last link has ended."""
+        self._connected.discard((admission.credential_id, instance_name))
         await _in_thread(
             services.instance_disconnect, token_id=admission.credential_id, name=instance_name
         )

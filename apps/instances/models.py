@@ -7,6 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
 from motherfluxer_wire.tokens import INSTANCE_PREFIX
 
 # No leading "mfi_": revoke_credential takes a name or such a prefix.

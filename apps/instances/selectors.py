@@ -5,7 +5,6 @@ from datetime import timedelta
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from motherfluxer_wire.tokens import INSTANCE_PREFIX
 
 from apps.instances.conf import CONF
 from apps.instances.errors import (
@@ -14,6 +13,7 @@ from apps.instances.errors import (
     OperatorUnknownError,
 )
 from apps.instances.models import Credential, KnownInstance
+from motherfluxer_wire.tokens import INSTANCE_PREFIX
 
 
 def operator_id(*, email: str) -> int:

@@ -9,7 +9,6 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
-from motherfluxer_wire.tokens import INSTANCE_PREFIX, make_token
 
 from apps.instances import selectors
 from apps.instances.errors import (
@@ -20,6 +19,7 @@ from apps.instances.errors import (
     OperatorUnknownError,
 )
 from apps.instances.models import Credential, KnownInstance, name_validator
+from motherfluxer_wire.tokens import INSTANCE_PREFIX, make_token
 
 
 @transaction.atomic
@@ -118,10 +118,10 @@ def instance_disconnect(*, token_id: str, name: str) -> None:
     )
 
 
-def instances_touch(*, links: Iterable[tuple[str, str]]) -> None:
+def instances_touch(*, connected: Iterable[tuple[str, str]]) -> None:
     """Record that these instances, by credential and name, are still connected."""
     names_of: dict[str, list[str]] = {}
-    for token_id, name in links:
+    for token_id, name in connected:
         names_of.setdefault(token_id, []).append(name)
     now = timezone.now()
     for token_id, names in names_of.items():

@@ -1,0 +1,108 @@
+"""Users and API keys on the superadmin's site."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.accounts import services
+from apps.accounts.models import ApiKey, User
+
+
+class CaselessEmailForm(UserChangeForm):  # type: ignore[type-arg]  # generic for mypy alone
+    """Refuses an address that another account has in another case."""
+
+    def clean_email(self) -> str:
+        """Return the address in lower case."""
+        return str(self.cleaned_data["email"]).lower()
+
+
+class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]  # generic for mypy alone
+    """Asks for an address and a password."""
+
+    class Meta:
+        """The user model has no user name."""
+
+        model = User
+        fields = ("email",)
+
+    def clean_email(self) -> str:
+        """Return the address in lower case."""
+        return str(self.cleaned_data["email"]).lower()
+
+
+@admin.register(User)
+class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy alone
+    """Django's user admin for users known by address."""
+
+    form = CaselessEmailForm
+    add_form = NewUserForm
+    list_display = ("email", "role", "is_active", "date_joined", "last_login")
+    list_filter = ("is_superuser", "is_active", "groups")
+    search_fields = ("email",)
+    ordering = ("email",)
+    readonly_fields = ("date_joined", "last_login")
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Roles", {"fields": ("is_active", "is_superuser", "groups")}),
+        ("Dates", {"fields": ("date_joined", "last_login")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("email", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+    filter_horizontal = ("groups",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Read the groups with the users: each row shows a role."""
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="role")
+    def role(self, user: User) -> str:
+        """Say in a word what the user may do."""
+        if user.is_superuser:
+            return "superadmin"
+        return ", ".join(group.name for group in user.groups.all()) or "user"
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy alone
+    """Lists keys and revokes them; nobody sees or changes a secret."""
+
+    list_display = ("name", "prefix", "user", "created_at", "last_used_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "token_id", "user__email")
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only a user issues a key for himself; there is the command for others."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """Show and revoke, but edit nothing."""
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """Keep the record; keys are revoked."""
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        """Show everything but the digest."""
+        return ("name", "prefix", "user", "created_at", "expires_at", "revoked_at", "last_used_at")
+
+    @admin.action(description="Revoke the selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Revoke those that are still live."""
+        live = list(queryset.filter(revoked_at=None).select_related("user"))
+        for key in live:
+            services.api_key_revoke(user=key.user, key_id=key.pk)
+            self.log_change(request, key, "Revoked.")
+        self.message_user(request, f"Revoked: {len(live)}.")

@@ -1,0 +1,45 @@
+"""What can go wrong with accounts and keys.
+
+AccountError                base
+|-- UserUnknownError        nobody has that address
+|-- AddressInvalidError     that is no e-mail address
+|-- ApiKeyNameError         the key's name cannot be used
+|-- ApiKeyTooManyError      the user has as many live keys as one may have
+'-- ApiKeyUnknownError      the user has no such live key
+"""
+
+
+class AccountError(Exception):
+    """Something about an account is not possible; its text is for the person who asked."""
+
+
+class UserUnknownError(AccountError):
+    """Nobody has that address."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"No user '{email}'. Create it with --create-user, or sign up first.")
+
+
+class AddressInvalidError(AccountError):
+    """That is no e-mail address."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"'{email}' is not an e-mail address.")
+
+
+class ApiKeyNameError(AccountError):
+    """The key's name cannot be used."""
+
+
+class ApiKeyTooManyError(AccountError):
+    """The user has as many live keys as one may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"There are {most} keys already. Revoke one that is not used first.")
+
+
+class ApiKeyUnknownError(AccountError):
+    """The user has no such live key."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such key, or it was revoked already.")

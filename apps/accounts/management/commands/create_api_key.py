@@ -1,0 +1,35 @@
+"""Prints a new API key, once, and nothing else."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.accounts import selectors, services
+from apps.accounts.errors import AccountError, UserUnknownError
+
+
+class Command(BaseCommand):
+    """Issues an API key for a user."""
+
+    help = "Print a new API key for a user. It is shown this once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the user's address and the key's name."""
+        parser.add_argument("--user", required=True, metavar="EMAIL")
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--create-user", action="store_true", help="make the user if missing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Issue it and print it."""
+        email = options["user"]
+        try:
+            if options["create_user"]:
+                services.user_ensure(email=email)
+            user = selectors.user_by_email(email=email)
+            if user is None:
+                raise UserUnknownError(email)
+            _key, text = services.api_key_issue(user=user, name=options["name"])
+        except AccountError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(text)

@@ -1,0 +1,11 @@
+"""Addresses of a user's own pages, beside those of allauth."""
+
+from django.urls import path
+
+from apps.accounts import views
+
+urlpatterns = [
+    path("keys/", views.keys, name="api_keys"),
+    path("keys/new/", views.key_create, name="api_key_create"),
+    path("keys/<int:key_id>/revoke/", views.key_revoke, name="api_key_revoke"),
+]

@@ -1,0 +1,66 @@
+"""Users on the superadmin's site."""
+
+import pytest
+
+from apps.accounts import services
+from apps.accounts.models import ApiKey, User
+from tests.clients import SiteClient
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def browser() -> SiteClient:
+    boss = User.objects.create_superuser("boss@example.org", PASSWORD)
+    client = SiteClient("superadmin")
+    client.force_login(boss)
+    return client
+
+
+def test_the_superadmin_signs_in_by_address(browser: SiteClient) -> None:
+    browser.post("/logout/")
+    assert browser.get("/").status_code == 302
+    browser.post("/login/", {"username": "BOSS@example.org", "password": PASSWORD})
+    assert browser.get("/").status_code == 200
+
+
+def test_an_operator_does_not_get_in(browser: SiteClient) -> None:
+    browser.force_login(User.objects.create_user("op@example.org"))
+    assert browser.get("/").status_code == 302
+
+
+def test_a_user_is_added_by_address_whatever_its_case(browser: SiteClient) -> None:
+    form = {"email": "New@Example.org", "usable_password": "true"}
+    form |= {"password1": PASSWORD, "password2": PASSWORD}
+    assert browser.post("/accounts/user/add/", form).status_code == 302
+    assert User.objects.filter(email="new@example.org").exists()
+    again = browser.post("/accounts/user/add/", {**form, "email": "NEW@example.org"})
+    assert "already exists" in again.content.decode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/accounts/user/",
+        "/accounts/user/add/",
+        "/accounts/user/{user}/change/",
+        "/accounts/apikey/",
+        "/accounts/apikey/{key}/change/",
+        "/auth/group/",
+    ],
+)
+def test_every_page_opens(browser: SiteClient, path: str) -> None:
+    user = User.objects.get()
+    key, text = services.api_key_issue(user=user, name="x")
+    response = browser.get(path.format(user=user.pk, key=key.pk))
+    assert response.status_code == 200
+    assert key.digest not in response.content.decode()
+    assert text not in response.content.decode()
+
+
+def test_the_superadmin_revokes_a_key(browser: SiteClient) -> None:
+    key, _ = services.api_key_issue(user=User.objects.get(), name="x")
+    browser.post("/accounts/apikey/", {"action": "revoke", "_selected_action": [key.pk]})
+    assert ApiKey.objects.get().revoked_at is not None
