@@ -8,3 +8,10 @@ class CatalogConfig(AppConfig):
 
     name = "apps.catalog"
     label = "catalog"
+
+    def ready(self) -> None:
+        """Fill the router's port."""
+        from apps.catalog.plugin import DatabaseCatalog
+        from apps.router import ports
+
+        ports.model_catalog.register(DatabaseCatalog())

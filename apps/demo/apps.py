@@ -8,3 +8,10 @@ class DemoConfig(AppConfig):
 
     name = "apps.demo"
     label = "demo"
+
+    def ready(self) -> None:
+        """Fill the router's port."""
+        from apps.demo.gate import CookieVisitorGate
+        from apps.router import ports
+
+        ports.visitor_gate.register(CookieVisitorGate())

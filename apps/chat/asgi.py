@@ -1,0 +1,183 @@
+"""The event stream of one answer: `GET /chat/streams/<message id>`, below Django's middleware.
+
+A reader that comes back says where it stopped, by `Last-Event-ID` or `?from=`, in characters.
+The answer goes on without readers; a reader that does not read delays nobody.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.handlers.asgi import ASGIRequest
+
+from apps.chat.allowances import allowance_data, allowance_of
+from apps.chat.askers import Asker
+from apps.chat.conf import CONF
+from apps.chat.database import in_own_thread
+from apps.chat.events import KEEP_ALIVE, OPENING, event_bytes, stream_event_bytes
+from apps.chat.running import RunningAnswer, running_find
+from apps.chat.selectors import Turn, answer_find
+from apps.chat.words import error_words
+from apps.router import ports
+from apps.router.live.streams import Ended
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+_MAX_ID_CHARS = 64
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stream an answer to its owner; 404 to anybody else."""
+    if scope["method"] != "GET":
+        await _refuse(send, 405, (b"allow", b"GET"))
+        return
+    message_id = _message_id(scope["path"])
+    asker = await _asker_of(scope)
+    if message_id is None or asker is None:
+        await _refuse(send, 404)
+        return
+    live = running_find(message_id=message_id)
+    if live is not None and live.asker.requester == asker.requester:
+        await _respond(receive, send, _live_events(live, _offset_of(scope)))
+        return
+    turn = await in_own_thread(answer_find, message_id=message_id, asker=asker)
+    if turn is None:
+        await _refuse(send, 404)
+        return
+    await _respond(receive, send, _kept_events(turn, asker, _offset_of(scope)))
+
+
+def _message_id(path: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(path.rstrip("/").rpartition("/")[2])
+    except ValueError:
+        return None
+
+
+def _offset_of(scope: Scope) -> int:
+    """Return how many characters the reader has; the header is newer than the address."""
+    named = [value for name, value in scope["headers"] if name == b"last-event-id"]
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    text = named[0].decode("latin-1") if named else query.get("from", ["0"])[0]
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _MAX_ID_CHARS else 0
+
+
+async def _asker_of(scope: Scope) -> Asker | None:
+    """Tell who reads, by the session that the site named in the scope, else by visitor cookie."""
+    request = ASGIRequest(scope, BytesIO())
+    session_key = scope.get("mf_session_key")
+    if session_key:
+        user_id = await in_own_thread(_user_id, request, session_key)
+        if user_id is not None:
+            return Asker(user_id=user_id)
+    gate = ports.visitor_gate.get_or_none()
+    visitor_key = None if gate is None else gate.visitor_key(request)
+    return Asker(visitor_key=visitor_key) if visitor_key else None
+
+
+def _user_id(request: ASGIRequest, session_key: str) -> int | None:
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    return get_user(request).pk
+
+
+async def _refuse(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:
+    head = [*headers, (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _live_events(live: RunningAnswer, offset: int) -> AsyncIterator[bytes]:
+    stream = live.stream
+    async for event in stream.read(min(offset, len(stream.text))):
+        if not isinstance(event, Ended):
+            yield stream_event_bytes(event)
+            continue
+        # Whoever sees the end may reload at once: it must stand in the database by then.
+        await asyncio.wait({live.kept})
+        started = stream.started
+        error = event.error
+        yield await _end_event(
+            live.asker,
+            finish_reason=event.finish_reason,
+            error=None if error is None else (error.code, error.message),
+            instance=started.instance_name if started else "",
+            model=started.model_name if started else "",
+            attempts=stream.attempt,
+            job_id=stream.job_id,
+        )
+
+
+async def _kept_events(turn: Turn, asker: Asker, offset: int) -> AsyncIterator[bytes]:
+    if len(turn.text) > offset:
+        yield event_bytes("text", turn.text[offset:], len(turn.text))
+    finish_reasons = {"complete": "stop", "stopped": "cancelled"}
+    yield await _end_event(
+        asker,
+        finish_reason=finish_reasons.get(turn.state),
+        error=(turn.error_code, "") if turn.state == "failed" else None,
+        instance=turn.instance_name,
+        model=turn.model_name,
+        attempts=turn.attempts,
+        job_id=turn.job_id,
+    )
+
+
+async def _end_event(
+    asker: Asker,
+    *,
+    finish_reason: str | None,
+    error: tuple[str, str] | None,
+    **figures: str | int,
+) -> bytes:
+    allowance = await allowance_of(asker)
+    words = None if error is None else error_words(*error, allowance=allowance).as_data()
+    data = {"finish_reason": finish_reason, "error": words, **figures}
+    return event_bytes("end", {**data, "allowance": allowance_data(allowance)})
+
+
+async def _respond(receive: Receive, send: Send, events: AsyncIterator[bytes]) -> None:
+    """Send events as they come, a comment when none comes for long, until either side ends."""
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await send({"type": "http.response.body", "body": OPENING, "more_body": True})
+    gone = asyncio.ensure_future(_disconnected(receive))
+    coming: asyncio.Future[bytes | None] | None = None
+    waited: set[asyncio.Future[Any]]
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(events, None))
+            waited = {coming, gone}
+            await asyncio.wait(
+                waited, timeout=CONF.keep_alive_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if gone.done():
+                return
+            body = KEEP_ALIVE
+            if coming.done():
+                found, coming = coming.result(), None
+                if found is None:
+                    break
+                body = found
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        if coming is not None:
+            coming.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,104 @@
+"""Reads of conversations; each asks whose it is."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from motherfluxer_wire.fields import Role
+from motherfluxer_wire.frames import Message as WireMessage
+
+from apps.chat.askers import Asker
+from apps.chat.models import Conversation, Message
+from apps.chat.running import running_find
+from apps.router.errors import ErrorCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A message as people see it; an answer that runs is as long as it is now.
+
+    `state` is "running", "complete", "stopped" or "failed"; `offset` counts the text's characters.
+    """
+
+    id: uuid.UUID
+    role: str
+    text: str
+    state: str
+    instance_name: str
+    model_name: str
+    attempts: int
+    job_id: str
+    error_code: str
+
+    @property
+    def offset(self) -> int:
+        """Where a reader of the stream goes on."""
+        return len(self.text)
+
+
+def conversation_find(*, conversation_id: uuid.UUID, asker: Asker) -> Conversation | None:
+    """Return a conversation of this asker's; None for anybody else's."""
+    return _owned(asker).filter(pk=conversation_id).first()
+
+
+def conversations_of(*, user_id: int, limit: int) -> list[Conversation]:
+    """Return a user's conversations, the newest first."""
+    return list(Conversation.objects.filter(owner_id=user_id)[:limit])
+
+
+def turns_of(*, conversation_id: uuid.UUID) -> list[Turn]:
+    """Return a conversation's turns in order."""
+    return [turn_of(row) for row in Message.objects.filter(conversation_id=conversation_id)]
+
+
+def answer_find(*, message_id: uuid.UUID, asker: Asker) -> Turn | None:
+    """Return an answer in one of this asker's conversations; None for anybody else's."""
+    found = Message.objects.filter(
+        pk=message_id, role=Message.Role.ASSISTANT, conversation__in=_owned(asker)
+    )
+    row = found.first()
+    return None if row is None else turn_of(row)
+
+
+def wire_turns_of(*, conversation_id: uuid.UUID) -> list[WireMessage]:
+    """Return a conversation as the router takes it."""
+    rows = Message.objects.filter(conversation_id=conversation_id)
+    return [WireMessage(role=_wire_role(row), content=row.content) for row in rows]
+
+
+def turn_of(row: Message) -> Turn:
+    """Show a message; a running answer that no live stream feeds any more was interrupted."""
+    text, state, error_code = row.content, row.state, row.error_code
+    instance_name, model_name, attempts = row.instance_name, row.model_name, row.attempts
+    if row.state == Message.State.RUNNING:
+        live = running_find(message_id=row.pk)
+        if live is None:
+            state, error_code = Message.State.FAILED, ErrorCode.ANSWER_INTERRUPTED
+        else:
+            text, attempts = live.stream.text, live.stream.attempt
+            if live.stream.started is not None:
+                instance_name = live.stream.started.instance_name
+                model_name = live.stream.started.model_name
+    return Turn(
+        id=row.pk,
+        role=row.role,
+        text=text,
+        state=str(state),
+        instance_name=instance_name,
+        model_name=model_name,
+        attempts=attempts,
+        job_id=row.job_id,
+        error_code=str(error_code),
+    )
+
+
+def _owned(asker: Asker) -> QuerySet[Conversation]:
+    if asker.user_id is not None:
+        return Conversation.objects.filter(owner_id=asker.user_id)
+    if not asker.visitor_key:
+        return Conversation.objects.none()
+    return Conversation.objects.filter(owner=None, visitor_key=asker.visitor_key)
+
+
+def _wire_role(row: Message) -> Role:
+    return "assistant" if row.role == Message.Role.ASSISTANT else "user"

@@ -1,0 +1,200 @@
+"""Writes of the chat: ask, stop, delete."""
+
+import logging
+import secrets
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+from motherfluxer_wire.frames import Message as WireMessage
+from motherfluxer_wire.frames import Sampling
+
+from apps.chat.askers import Asker
+from apps.chat.conf import CONF
+from apps.chat.database import in_own_thread
+from apps.chat.history import prompt_budget_bytes, turns_fit
+from apps.chat.models import Conversation, Message
+from apps.chat.running import Claim, RunningAnswer, claimed, running_add, running_in
+from apps.chat.selectors import wire_turns_of
+from apps.router import ports
+from apps.router.errors import ErrorCode, JobError, JobRefusedError
+from apps.router.live.streams import Ended, JobRequest, JobStream
+from apps.router.selectors import router_view
+from apps.router.services import job_cancel, job_submit
+
+logger = logging.getLogger(__name__)
+
+
+async def message_ask(
+    *, asker: Asker, conversation_id: uuid.UUID | None, text: str
+) -> RunningAnswer:
+    """Ask a question in a conversation of the asker's, or in a new one, and return its answer.
+
+    Raises JobRefusedError: then nothing was stored and nothing taken from the visitor's number.
+    """
+    text = _question_checked(text)
+    keys = [f"conversation:{conversation_id}"] if conversation_id else []
+    if asker.is_visitor:
+        keys.append(asker.requester)
+    with claimed(*keys) as claim:
+        await _allowance_take(asker)
+        try:
+            return await _answer_start(asker, conversation_id, text, claim)
+        except BaseException:
+            await allowance_give_back(asker)
+            raise
+
+
+async def message_stop(*, answer: RunningAnswer) -> None:
+    """Stop an answer and wait until what there is of it is kept."""
+    job_cancel(job_id=answer.stream.job_id, reason="The reader stopped it.")
+    await answer.stream.wait_ended()
+
+
+async def conversation_delete(*, conversation_id: uuid.UUID) -> None:
+    """Delete a conversation with all its messages, and stop what still runs in it."""
+    for answer in running_in(conversation_id=conversation_id):
+        job_cancel(job_id=answer.stream.job_id, reason="Its conversation was deleted.")
+    await Conversation.objects.filter(pk=conversation_id).adelete()
+
+
+def demo_conversations_delete_old() -> int:
+    """Delete visitors' conversations past their retention and return how many."""
+    oldest = timezone.now() - timedelta(hours=CONF.demo_retention_h)
+    _, counts = Conversation.objects.filter(owner=None, created__lt=oldest).delete()
+    return counts.get(Conversation._meta.label, 0)
+
+
+async def allowance_give_back(asker: Asker) -> None:
+    """Return what a visitor's question took; nothing to do for a registered user."""
+    gate = ports.visitor_gate.get_or_none()
+    if asker.is_visitor and gate is not None:
+        await gate.give_back(asker.visitor_key, asker.address)
+
+
+async def _allowance_take(asker: Asker) -> None:
+    if not asker.is_visitor:
+        return
+    gate = ports.visitor_gate.get()
+    if await gate.take(asker.visitor_key, asker.address) is None:
+        message = "Nothing is left of today's answers."
+        raise JobRefusedError(JobError(ErrorCode.DEMO_LIMIT_REACHED, message))
+
+
+def _question_checked(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\x00", "").strip()
+    if not text:
+        raise JobRefusedError(JobError(ErrorCode.INVALID_REQUEST, "The question is empty."))
+    if len(text) > CONF.max_question_chars:
+        message = f"A question may have at most {CONF.max_question_chars} characters."
+        raise JobRefusedError(JobError(ErrorCode.REQUEST_TOO_LARGE, message))
+    return text
+
+
+async def _answer_start(
+    asker: Asker, conversation_id: uuid.UUID | None, text: str, claim: Claim
+) -> RunningAnswer:
+    turns: list[WireMessage] = []
+    if conversation_id is not None:
+        turns = await in_own_thread(wire_turns_of, conversation_id=conversation_id)
+    turns.append(WireMessage(role="user", content=text))
+    stream = job_submit(request=await _job_request(asker, turns))
+    try:
+        answer = await in_own_thread(
+            _exchange_store,
+            asker=asker,
+            conversation_id=conversation_id,
+            text=text,
+            job_id=stream.job_id,
+        )
+    except BaseException:
+        job_cancel(job_id=stream.job_id, reason="Its question could not be stored.")
+        raise
+    return running_add(
+        message_id=answer.pk,
+        conversation_id=answer.conversation_id,
+        asker=asker,
+        stream=stream,
+        claim=claim,
+        keeping=_answer_keep(asker, answer.pk, stream),
+    )
+
+
+async def _job_request(asker: Asker, turns: list[WireMessage]) -> JobRequest:
+    catalog = ports.model_catalog.get_or_none()
+    model_name = None if catalog is None else await catalog.default_model()
+    contexts = [
+        model.context_tokens
+        for model in router_view().models
+        if model_name is None or model.name == model_name
+    ]
+    budget = prompt_budget_bytes(min(contexts, default=CONF.fallback_context_tokens))
+    return JobRequest(
+        messages=turns_fit(turns, budget_bytes=budget),
+        requester=asker.requester,
+        service_class=asker.service_class,
+        request_id=uuid.uuid4().hex,
+        sampling=Sampling(temperature=0.0, seed=secrets.randbits(31)),
+        model_name=model_name,
+        may_wait_for_instance=True,
+    )
+
+
+def _exchange_store(
+    *, asker: Asker, conversation_id: uuid.UUID | None, text: str, job_id: str
+) -> Message:
+    """Store the question and its answer to come, in one transaction."""
+    with transaction.atomic():
+        if conversation_id is None:
+            conversation = Conversation.objects.create(
+                owner_id=asker.user_id, visitor_key=asker.visitor_key, title=_title_of(text)
+            )
+        else:
+            conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
+            conversation.save(update_fields=["updated"])
+        number = conversation.messages.count()
+        question = {"number": number, "role": Message.Role.USER, "content": text}
+        conversation.messages.create(**question)
+        return conversation.messages.create(
+            number=number + 1,
+            role=Message.Role.ASSISTANT,
+            content="",
+            state=Message.State.RUNNING,
+            job_id=job_id,
+        )
+
+
+def _title_of(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= CONF.title_chars else line[: CONF.title_chars - 1].rstrip() + "…"
+
+
+async def _answer_keep(asker: Asker, message_id: uuid.UUID, stream: JobStream) -> None:
+    """Wait for an answer's end, then keep it. A visitor gets back what brought no answer."""
+    ended = await stream.wait_ended()
+    brought_nothing = ended.finish_reason == "cancelled" and not stream.text
+    if ended.error is not None or brought_nothing:
+        await allowance_give_back(asker)
+    try:
+        await in_own_thread(_answer_store, message_id=message_id, stream=stream, ended=ended)
+    except Exception:  # the rim of a task: nobody waits for it, so the log is the only witness
+        logger.exception("An answer could not be kept.")
+
+
+def _answer_store(*, message_id: uuid.UUID, stream: JobStream, ended: Ended) -> None:
+    started = stream.started
+    Message.objects.filter(pk=message_id).update(
+        content=stream.text,
+        state=_state_of(ended),
+        instance_name=started.instance_name if started else "",
+        model_name=started.model_name if started else "",
+        attempts=stream.attempt,
+        error_code=ended.error.code if ended.error else "",
+    )
+
+
+def _state_of(ended: Ended) -> Message.State:
+    if ended.error is not None:
+        return Message.State.FAILED
+    return Message.State.STOPPED if ended.finish_reason == "cancelled" else Message.State.COMPLETE
