@@ -6,9 +6,11 @@
 
 import os
 import sys
+import warnings
 
 import django
 from celery.beat import EmbeddedService
+from celery.exceptions import SecurityWarning
 
 
 def main() -> int:
@@ -17,11 +19,14 @@ def main() -> int:
     django.setup()
     from motherfluxer.celery import app
 
+    # Celery warns of root each time; in a container's own user namespace root is nobody special.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     clock = EmbeddedService(app, thread=True, schedule_filename=app.conf.beat_schedule_filename)
     clock.daemon = True
     clock.start()
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--pool=solo",
             "--concurrency=1",

@@ -115,7 +115,8 @@ class Child:
                 continue
             if not line:
                 return
-            say(f"[{self.name}] {line.decode(errors='replace').rstrip()}")
+            if self.is_wanted:
+                say(f"[{self.name}] {line.decode(errors='replace').rstrip()}")
 
 
 def instance_command(environment: Environment) -> list[str]:
@@ -156,18 +157,19 @@ def is_ready(port: int) -> bool:
 def welcome_text(environment: Environment) -> str:
     """Return where to look and how to sign in."""
     domain, port = environment.domain, environment.port
-    return f"""
-  MotherFluxer is running, and a model instance is connected.
-
-    Chat, no account needed     http://localhost:{port}
-    Sign up, chat without limit http://user.{domain}:{port}
-    For operators               http://admin.{domain}:{port}       operator@{domain}
-    For the superadmin          http://superadmin.{domain}:{port}  superadmin@{domain}
-
-    Passwords of these two      {environment.var_dir / "first-run.txt"}
-    Everything it keeps         {environment.var_dir}
-    Stop                        Ctrl-C
-"""
+    rows = (
+        ("Chat, no account needed", f"http://localhost:{port}", ""),
+        ("Sign up, chat without limit", f"http://user.{domain}:{port}", ""),
+        ("For operators", f"http://admin.{domain}:{port}", f"operator@{domain}"),
+        ("For the superadmin", f"http://superadmin.{domain}:{port}", f"superadmin@{domain}"),
+        ("The passwords of these two", str(environment.var_dir / "first-run.txt"), ""),
+        ("Everything it keeps", str(environment.var_dir), ""),
+        ("Stop", "Ctrl-C", ""),
+    )
+    width = max(len(where) for _, where, _ in rows)
+    lines = [f"    {what:<29}{where:<{width}}  {who}".rstrip() for what, where, who in rows]
+    head = "  MotherFluxer is running, and a model instance is connected."
+    return "\n".join(["", head, "", *lines, ""])
 
 
 def catches_sigint(pid: int) -> bool:
@@ -213,6 +215,8 @@ class Local:
         greeting.cancel()
         self.stopping.set()
         say("\nStopping …")
+        for child in self.children:
+            child.is_wanted = False
         await self.children[0].stop(STOP_S)
         await asyncio.gather(*(child.stop(KILL_S) for child in self.children[1:]))
         for task in running:
