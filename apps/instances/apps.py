@@ -11,7 +11,8 @@ class InstancesConfig(AppConfig):
     verbose_name = "Instances"
 
     def ready(self) -> None:
-        """Fill the router's gate for instances."""
+        """Fill the router's gate for instances, and register the system check."""
+        from apps.instances import checks  # noqa: F401
         from apps.instances.gate import CredentialGate
         from apps.router import ports
 

@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
-from motherfluxer_wire.tokens import parse_token
 
 from apps.instances.models import Credential
+from motherfluxer_wire.tokens import parse_token
 
 pytestmark = pytest.mark.django_db
 

@@ -8,13 +8,13 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.utils import timezone
-from motherfluxer_wire.frames import Hello, Model
-from motherfluxer_wire.tokens import make_token
 
 from apps.instances import selectors, services
 from apps.instances.gate import CredentialGate
 from apps.instances.models import Credential, KnownInstance
 from apps.router.ports import Admission, LinkRefusal
+from motherfluxer_wire.frames import Hello, Model
+from motherfluxer_wire.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

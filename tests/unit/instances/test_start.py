@@ -1,0 +1,27 @@
+"""The command that operators copy."""
+
+import shlex
+
+import pytest
+
+from apps.instances.start import router_address, start_command
+
+
+@pytest.mark.parametrize(
+    ("public", "address"),
+    [
+        ("https://motherfluxer.ai", "https://motherfluxer.ai"),
+        ("http://motherfluxer.localhost:8000", "http://localhost:8000"),
+        ("http://motherfluxer.localhost", "http://localhost"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_address_is_one_that_programs_can_resolve(public: str, address: str) -> None:
+    assert router_address(public) == address
+
+
+def test_the_secret_stands_in_the_environment_and_in_no_argument() -> None:
+    words = shlex.split(start_command(public="https://motherfluxer.ai", credential="mfi_a_b"))
+    assert words[0] == "MOTHERFLUXER_CREDENTIAL=mfi_a_b"
+    assert not any("mfi_" in word for word in words[1:])
