@@ -8,3 +8,4 @@ class OperationsConfig(AppConfig):
 
     name = "apps.operations"
     label = "operations"
+    verbose_name = "Operations"

@@ -1,0 +1,65 @@
+"""The health pages, beside a real live router."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+
+from apps.router.live.links import InstanceLink
+from apps.router.live.runtime import LiveRouter, running_router
+from apps.router.ports import Admission
+from motherfluxer_wire.frames import Hello, Model
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOSTS = ["localhost", "127.0.0.1"] + [
+    f"{site}motherfluxer.localhost" for site in ("", "user.", "admin.", "superadmin.")
+]
+
+
+@pytest.fixture
+async def router() -> AsyncIterator[LiveRouter]:
+    async with running_router() as running:
+        yield running
+
+
+async def _get(path: str, host: str = "localhost") -> tuple[int, dict[str, Any]]:
+    response = await AsyncClient(headers={"host": host}).get(path)
+    assert "no-store" in response.headers["Cache-Control"]
+    return response.status_code, response.json()
+
+
+def _join(router: LiveRouter) -> None:
+    admission = Admission(credential_id="x", credential_name="x", operator_email="op@example.org")
+    served = Model(name="tiny", context_tokens=512, max_output_tokens=128)
+    hello = Hello(agent="test/1", instance="box", models=[served], slots=1)
+    router.gateway.link_opened(InstanceLink(session="s", admission=admission), hello)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_every_site_says_that_it_lives(host: str) -> None:
+    assert await _get("/healthz", host) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_site_with_an_instance_is_ready(router: LiveRouter, host: str) -> None:
+    _join(router)
+    status, body = await _get("/readyz", host)
+    assert (status, body["status"]) == (200, "ready")
+    assert all(body[part]["ok"] for part in ("database", "bus", "instances"))
+    assert body["instances"]["detail"] == "1 connected"
+
+
+async def test_a_site_without_an_instance_is_not_ready_and_says_why(router: LiveRouter) -> None:
+    status, body = await _get("/readyz")
+    assert (status, body["status"]) == (503, "not ready")
+    assert body["database"]["ok"]
+    assert body["bus"]["ok"]
+    assert body["instances"] == {"ok": False, "detail": "none is connected"}
+
+
+async def test_a_process_without_the_router_is_not_ready() -> None:
+    status, body = await _get("/readyz")
+    assert status == 503
+    assert not body["bus"]["ok"]
+    assert not body["instances"]["ok"]
