@@ -54,6 +54,8 @@ class EchoEngine:
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Say the last user message again, from where the prefix ends."""
+        if job.model != self._model.name:
+            raise GenerationError("unsupported", f"only {self._model.name} is here")
         prompt_tokens = sum(len(split_words(message.content)) for message in job.messages)
         if prompt_tokens >= CONTEXT_TOKENS:
             raise GenerationError("context_overflow", f"over {CONTEXT_TOKENS} words")
