@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from motherfluxer_wire.frames import Message
-
 from apps.chat.conf import CONF, ChatConf
+from motherfluxer_wire.frames import Message
 
 
 def prompt_budget_bytes(context_tokens: int, conf: ChatConf = CONF) -> int:

@@ -4,13 +4,13 @@ import uuid
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
-from motherfluxer_wire.fields import Role
-from motherfluxer_wire.frames import Message as WireMessage
 
 from apps.chat.askers import Asker
 from apps.chat.models import Conversation, Message
 from apps.chat.running import running_find
 from apps.router.errors import ErrorCode
+from motherfluxer_wire.fields import Role
+from motherfluxer_wire.frames import Message as WireMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

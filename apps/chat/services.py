@@ -7,8 +7,6 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
-from motherfluxer_wire.frames import Message as WireMessage
-from motherfluxer_wire.frames import Sampling
 
 from apps.chat.askers import Asker
 from apps.chat.conf import CONF
@@ -22,6 +20,8 @@ from apps.router.errors import ErrorCode, JobError, JobRefusedError
 from apps.router.live.streams import Ended, JobRequest, JobStream
 from apps.router.selectors import router_view
 from apps.router.services import job_cancel, job_submit
+from motherfluxer_wire.frames import Message as WireMessage
+from motherfluxer_wire.frames import Sampling
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,15 @@
-"""Addresses of the chat."""
+"""Addresses of the chat; its event streams are served by `apps.chat.asgi`."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.chat import views
+
+app_name = "chat"
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("c/<uuid:conversation_id>/", views.conversation, name="conversation"),
+    path("c/<uuid:conversation_id>/delete", views.conversation_delete, name="conversation-delete"),
+    path("chat/ask", views.ask, name="ask"),
+    path("chat/stop", views.stop, name="stop"),
+    path("history/", views.history, name="history"),
+]

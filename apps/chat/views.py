@@ -58,7 +58,7 @@ async def ask(request: HttpRequest) -> HttpResponse:
         answer = await services.message_ask(
             asker=asker,
             conversation_id=found.pk if found else None,
-            text=request.POST.get("text", ""),
+            text=_typed(request),
         )
     except JobRefusedError as refused:
         response = await _refused(request, asker, found, refused)
@@ -140,6 +140,11 @@ async def _conversation_or_404(conversation_id: uuid.UUID, asker: Asker) -> Conv
     return found
 
 
+def _typed(request: HttpRequest) -> str:
+    """Return the question: an example's button sends its own beside the empty text area."""
+    return next((text for text in request.POST.getlist("text") if text.strip()), "")
+
+
 async def _asked_conversation(request: HttpRequest, asker: Asker) -> Conversation | None:
     text = request.POST.get("conversation", "")
     return await _conversation_or_404(_uuid_or_404(text), asker) if text else None
@@ -187,5 +192,5 @@ async def _refused_page(
 ) -> HttpResponse:
     """Show the page again with the typed text kept and what to do about it."""
     context: dict[str, Any] = await pages.chat_page(request, asker, conversation=found)
-    context |= {"error": words, "draft": request.POST.get("text", "")}
+    context |= {"error": words, "draft": _typed(request)}
     return render(request, "chat/chat.html", context, status=code.http_status)

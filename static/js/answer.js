@@ -1,0 +1,85 @@
+// Shows one answer as it grows. What a model wrote is only ever text.
+
+import { followAnswer } from "./stream.js";
+
+const VERBS = { running: "Being answered", stopped: "Stopped; answered" };
+
+/** Bring an answer's element to life. `page`: {say, keepAtBottom, allowanceChanged, ended}. */
+export function watchAnswer(element, page) {
+  const part = (name) => element.querySelector(`[data-${name}]`);
+  const text = part("text");
+  let pending = "";
+  let frame = 0;
+
+  function paint() {
+    frame = 0;
+    if (!pending) return;
+    // One text node that grows: nothing that stands already is laid out anew by the script.
+    if (text.firstChild) text.firstChild.appendData(pending);
+    else text.append(pending);
+    pending = "";
+    page.keepAtBottom();
+  }
+
+  function show(name, words) {
+    const box = part(name);
+    box.textContent = words;
+    box.hidden = !words;
+    page.keepAtBottom();
+  }
+
+  function showInstance({ instance, model, attempt }) {
+    part("instance").textContent = instance;
+    part("model").textContent = model;
+    part("attempt").textContent = attempt;
+    part("parts").hidden = !instance;
+  }
+
+  function setState(state) {
+    element.dataset.state = state;
+    part("verb").textContent = VERBS[state] ?? "Answered";
+    part("why").hidden = state === "running" || part("parts").hidden;
+    part("again").hidden = state !== "failed";
+  }
+
+  function end(data) {
+    cancelAnimationFrame(frame);
+    paint();
+    show("place", "");
+    if (data.instance) {
+      showInstance({ instance: data.instance, model: data.model, attempt: data.attempts });
+    }
+    if (data.error) show("failure", data.error.message);
+    setState(data.error ? "failed" : data.finish_reason === "cancelled" ? "stopped" : "complete");
+    if (data.allowance) page.allowanceChanged(data.allowance);
+    page.say(data.error ? data.error.message : "The answer is complete.");
+    page.ended(element);
+  }
+
+  setState("running");
+  return followAnswer(element.dataset.stream, Number(element.dataset.offset), {
+    place(data) {
+      show("place", data.words);
+      page.say(data.words);
+    },
+    started(data) {
+      show("place", "");
+      showInstance(data);
+      page.say(`${data.instance} is answering.`);
+    },
+    text(piece) {
+      pending += piece;
+      // A hidden tab paints no frames, yet its text should stand when it is looked at.
+      if (document.hidden) paint();
+      else if (!frame) frame = requestAnimationFrame(paint);
+    },
+    end,
+    mended() {
+      show("failure", "");
+    },
+    broken() {
+      show("failure", "The connection to the site is lost. Reload the page to see the answer.");
+      page.ended(element);
+    },
+  });
+}

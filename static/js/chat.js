@@ -1,0 +1,139 @@
+// The chat page: asks, shows answers as they come, and picks up again those that still run.
+
+import { watchAnswer } from "./answer.js";
+import { Composer } from "./composer.js";
+
+const AT_BOTTOM_PX = 80;
+const root = document.querySelector("[data-chat]");
+const turns = root.querySelector("[data-turns]");
+const status = root.querySelector("[data-status]");
+const composer = new Composer(root, { onAsk: ask, onStop: stop });
+let running = null;
+let isFollowing = true;
+
+const page = {
+  say(words) {
+    status.textContent = words;
+  },
+  keepAtBottom() {
+    if (isFollowing) window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  },
+  allowanceChanged(allowance) {
+    const remaining = root.querySelector("[data-remaining]");
+    if (!remaining) return;
+    remaining.textContent = `${allowance.left} of ${allowance.limit} left today`;
+    root.querySelector("[data-resets]").textContent = allowance.resets ? `· ${allowance.resets}` : "";
+  },
+  ended(element) {
+    if (running !== element) return;
+    running = null;
+    composer.setBusy(false);
+  },
+};
+
+function isAtBottom() {
+  const { scrollHeight, clientHeight } = document.documentElement;
+  return scrollHeight - clientHeight - window.scrollY < AT_BOTTOM_PX;
+}
+
+function addTurn(name, text = "") {
+  const fragment = document.querySelector(`[data-template="${name}"]`);
+  const element = fragment.content.firstElementChild.cloneNode(true);
+  element.querySelector("[data-text]").textContent = text;
+  turns.append(element);
+  return element;
+}
+
+async function post(url, form) {
+  const response = await fetch(url, {
+    method: "POST",
+    body: form,
+    headers: { Accept: "application/json" },
+  });
+  const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+  return { response, data: isJson ? await response.json() : {} };
+}
+
+async function ask(text) {
+  const form = new FormData(composer.form);
+  form.set("text", text);
+  composer.showError(null);
+  composer.setBusy(true);
+  try {
+    const { response, data } = await post(composer.form.action, form);
+    if (response.ok) begin(text, data);
+    else refused(text, response, data);
+  } catch {
+    composer.setBusy(false);
+    composer.fill(text);
+    composer.showError({ message: "The site cannot be reached. Your text is kept; send it again in a moment." });
+  }
+}
+
+function begin(text, data) {
+  root.querySelector("[data-welcome]")?.remove();
+  composer.clear();
+  composer.form.elements.namedItem("conversation").value = data.conversation_id;
+  if (location.pathname !== data.conversation_url) {
+    history.replaceState(null, "", data.conversation_url);
+  }
+  if (data.allowance) page.allowanceChanged(data.allowance);
+  addTurn("question", text);
+  const answer = addTurn("answer");
+  answer.dataset.answer = data.answer_id;
+  answer.dataset.stream = data.stream_url;
+  answer.querySelector("[data-why]").href = `/transparency/decisions/${data.job_id}`;
+  isFollowing = true;
+  watch(answer);
+  page.keepAtBottom();
+}
+
+function refused(text, response, data) {
+  composer.setBusy(false);
+  composer.fill(text);
+  if (data.sign_in_url) {
+    location.assign(data.sign_in_url);
+    return;
+  }
+  if (data.allowance) page.allowanceChanged(data.allowance);
+  const stale = response.status === 403;
+  const message = stale
+    ? "This page is out of date. Reload it; your text is kept."
+    : "This did not work. Send it again in a moment.";
+  composer.showError(data.error ?? { message });
+}
+
+function watch(answer) {
+  running = answer;
+  composer.setBusy(true);
+  watchAnswer(answer, page);
+}
+
+async function stop() {
+  if (!running) return;
+  const form = new FormData(composer.form);
+  form.set("answer", running.dataset.answer);
+  page.say("Stopping.");
+  try {
+    await post(composer.stopButton.dataset.url, form);
+  } catch {
+    page.say("The site cannot be reached; the answer goes on.");
+  }
+}
+
+turns.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-again]")) return;
+  let before = event.target.closest("[data-answer]").previousElementSibling;
+  while (before && !before.matches(".question")) before = before.previousElementSibling;
+  if (before) composer.fill(before.querySelector("[data-text]").textContent);
+});
+window.addEventListener("scroll", () => {
+  isFollowing = isAtBottom();
+}, { passive: true });
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
+const unfinished = turns.querySelector('[data-state="running"]');
+if (unfinished) watch(unfinished);
+if (turns.childElementCount) page.keepAtBottom();
