@@ -1,5 +1,11 @@
 """Addresses of the router's public pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.router import views
+
+urlpatterns = [
+    path("transparency", views.transparency, name="transparency"),
+    path("transparency/decisions/<str:job_id>.json", views.decision_json, name="decision_json"),
+    path("transparency/decisions/<str:job_id>", views.decision, name="decision"),
+]

@@ -1,0 +1,96 @@
+"""An answer survives its instance: real processes, real websockets, kill -9."""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+from tests.acceptance.chats import StreamedAnswer
+from tests.sites import Instance, Site, wait_until
+
+WORDS = " ".join(f"wörd{n}🙂" for n in range(60))
+SLOW = {"MOTHERFLUXER_ECHO_DELAY_MS": "15"}
+LONG_QUESTION = "Count from one to thirty in words"
+
+
+def test_instance_killed_at_many_places_loses_and_doubles_nothing(shared_site: Site) -> None:
+    site, key = shared_site, shared_site.api_key("killed@example.org")
+    names = (f"k{n}" for n in itertools.count())
+    spare = site.start_instance(name=next(names), env=SLOW).wait_connected()
+    for place in (0, 1, 7, 20, 33, 45, 57):
+        serving, spare = spare, site.start_instance(name=next(names), env=SLOW)
+        answer = StreamedAnswer(site, key, WORDS, model="echo")
+        spare.wait_connected()
+        assert answer.read(place, serving.kill9) == WORDS, place
+        assert answer.finish_reason == "stop"
+    spare.kill9()
+
+
+@pytest.mark.parametrize("place", [0, 3, 11])
+def test_only_instance_killed_and_another_started_goes_on(site: Site, place: int) -> None:
+    key = site.api_key()
+    first = site.start_instance("transformers", name="first").wait_connected()
+    options = {"model": "motherfluxer-tiny", "temperature": 0}
+    whole = StreamedAnswer(site, key, LONG_QUESTION, **options).read()
+    assert len(whole.split()) > 20
+    started: list[Instance] = []
+
+    def kill() -> None:
+        first.kill9()
+        started.append(site.start_instance("transformers", name="second"))
+
+    answer = StreamedAnswer(site, key, LONG_QUESTION, **options)
+    assert answer.read(place, kill) == whole
+    assert started
+    assert answer.finish_reason == "stop"
+
+
+def test_client_that_hangs_up_frees_the_slot_and_stops_the_instance(site: Site) -> None:
+    key = site.api_key()
+    slow = {"MOTHERFLUXER_ECHO_DELAY_MS": "100"}
+    instance = site.start_instance(name="slow", slots=1, env=slow).wait_connected()
+    answer = StreamedAnswer(site, key, WORDS, model="echo")
+    next(answer.pieces())
+    answer.hang_up()
+    began = time.monotonic()
+    again = StreamedAnswer(site, key, "hello", model="echo")
+    assert again.read() == "hello"
+    # Far below the 6 s that the first answer would have taken.
+    assert time.monotonic() - began < 4
+    assert instance.is_running
+
+
+def test_waiting_readers_are_served_when_an_instance_comes_free(site: Site) -> None:
+    key = site.api_key()
+    site.start_instance(name="one", slots=1, env=SLOW).wait_connected()
+    texts: list[str] = []
+
+    def ask(n: int) -> None:
+        texts.append(StreamedAnswer(site, key, f"question {n}", model="echo").read())
+
+    readers = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(30)
+    assert sorted(texts) == [f"question {n}" for n in range(8)]
+
+
+def test_known_model_without_instance_is_503_with_retry_after(site: Site) -> None:
+    key = site.api_key()
+    site.start_instance(name="gone").wait_connected().stop()
+    wait_until(lambda: site.get("/readyz").status == 503, "instance gone")
+    answer = StreamedAnswer(site, key, "hello", model="echo")
+    assert answer.response.status == 503
+    assert answer.response.getheader("Retry-After")
+    answer.hang_up()
+
+
+def test_site_stopped_while_answering_lets_the_answer_end(site: Site) -> None:
+    key = site.api_key()
+    site.start_instance(name="one", env=SLOW).wait_connected()
+    answer = StreamedAnswer(site, key, WORDS, model="echo")
+    stopper = threading.Thread(target=site.stop)
+    assert answer.read(2, stopper.start) == WORDS
+    stopper.join(40)
