@@ -100,13 +100,12 @@ async def ask(site: Site, key: str, text: str) -> tuple[StreamedAnswer, asyncio.
 
 
 async def close_of(link: ClientConnection) -> tuple[int, str]:
-    try:
-        async with asyncio.timeout(20):
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionClosed):
             while True:
                 await link.recv()
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code, closed.rcvd.reason
+    assert link.close_code is not None
+    return link.close_code, link.close_reason or ""
 
 
 @pytest.fixture(scope="module")

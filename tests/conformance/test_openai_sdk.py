@@ -1,12 +1,15 @@
 """The official OpenAI client, unmodified, against a live site with the tiny model."""
 
+from typing import Any
+
 import openai
 import pytest
 
 from tests.sites import Site
 
 MODEL = "motherfluxer-tiny"
-QUESTION = [{"role": "user", "content": "What is MotherFluxer?"}]
+# Any: the client's types want its own TypedDicts; users write plain dictionaries.
+QUESTION: Any = [{"role": "user", "content": "What is MotherFluxer?"}]
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +20,8 @@ def client(shared_site: Site) -> openai.OpenAI:
 
 
 def test_streamed_pieces_joined_are_the_unstreamed_answer(client: openai.OpenAI) -> None:
-    whole = client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0)  # type: ignore[arg-type]
-    stream = client.chat.completions.create(  # type: ignore[call-overload]
+    whole = client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0)
+    stream = client.chat.completions.create(
         model=MODEL,
         messages=QUESTION,
         temperature=0,
@@ -37,14 +40,14 @@ def test_streamed_pieces_joined_are_the_unstreamed_answer(client: openai.OpenAI)
 
 
 def test_usage_counts_what_was_asked_for(client: openai.OpenAI) -> None:
-    cut = client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=5)  # type: ignore[arg-type]
+    cut = client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=5)
     assert cut.choices[0].finish_reason == "length"
     assert cut.usage is not None
     assert cut.usage.completion_tokens == 5
 
 
 def test_headers_say_who_answered(client: openai.OpenAI) -> None:
-    raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=QUESTION)  # type: ignore[arg-type]
+    raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=QUESTION)
     assert raw.headers["x-motherfluxer-instance"] == "sdk"
     assert raw.headers["x-motherfluxer-attempts"] == "1"
     assert raw.headers["x-request-id"]
@@ -59,13 +62,13 @@ def test_models_are_listed(client: openai.OpenAI) -> None:
 def test_errors_become_the_clients_exceptions(client: openai.OpenAI, shared_site: Site) -> None:
     create = client.chat.completions.create
     with pytest.raises(openai.NotFoundError) as unknown:
-        create(model="no-such-model", messages=QUESTION)  # type: ignore[arg-type]
+        create(model="no-such-model", messages=QUESTION)
     assert unknown.value.code == "model_not_found"
     with pytest.raises(openai.BadRequestError) as tools:
-        create(model=MODEL, messages=QUESTION, n=2)  # type: ignore[arg-type]
+        create(model=MODEL, messages=QUESTION, n=2)
     assert tools.value.param == "n"
     with pytest.raises(openai.BadRequestError) as unsupported:
-        create(model=MODEL, messages=QUESTION, logit_bias={"1": 1})  # type: ignore[arg-type]
+        create(model=MODEL, messages=QUESTION, logit_bias={"1": 1})
     assert (unsupported.value.code, unsupported.value.param) == (
         "unsupported_parameter",
         "logit_bias",
@@ -77,8 +80,7 @@ def test_errors_become_the_clients_exceptions(client: openai.OpenAI, shared_site
 
 async def test_async_client_streams(client: openai.OpenAI) -> None:
     async with openai.AsyncOpenAI(base_url=client.base_url, api_key=client.api_key) as aclient:
-        stream = await aclient.chat.completions.create(  # type: ignore[call-overload]
-            model=MODEL, messages=QUESTION, stream=True
-        )
+        create = aclient.chat.completions.create
+        stream = await create(model=MODEL, messages=QUESTION, stream=True)
         text = "".join([c.choices[0].delta.content or "" async for c in stream])
     assert "MotherFluxer" in text
