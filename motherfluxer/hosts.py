@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
@@ -21,6 +22,15 @@ class Sites:
     user: str
     admin: str
     superadmin: str
+
+    @property
+    def programs(self) -> str:
+        """The public site's address for programs: unlike browsers they know no `*.localhost`."""
+        parts = urlsplit(self.public)
+        if not (parts.hostname or "").endswith(".localhost"):
+            return self.public
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://localhost{port}"
 
 
 def site_name(host: str) -> str:

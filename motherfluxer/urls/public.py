@@ -1,8 +1,13 @@
 """The public site: the demo chat and the pages about the router."""
 
+from django.urls import path
+
+from motherfluxer.docs_views import docs_page
 from motherfluxer.urls.parts import part
 
 urlpatterns = [
+    path("docs/", docs_page, name="docs"),
+    path("docs/<path:name>", docs_page, name="docs_page"),
     *part("", "apps.operations.urls"),
     *part("", "apps.router.urls"),
     *part("", "apps.chat.urls"),
