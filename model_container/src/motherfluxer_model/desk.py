@@ -19,6 +19,7 @@ from motherfluxer_wire.limits import MAX_NOTE_CHARS
 
 logger = logging.getLogger(__name__)
 RATE_WINDOW_S: Final = 10.0
+NOTHING_SAID: Final = Finished("cancelled", Usage(prompt_tokens=0, completion_tokens=0))
 
 
 class Desk:
@@ -32,6 +33,7 @@ class Desk:
         self._engine = engine
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: set[tuple[str, int]] = set()  # what the engine has heard of
         self._tokens: deque[tuple[float, int]] = deque()
 
     @property
@@ -50,7 +52,7 @@ class Desk:
         if opening is Opening.KNOWN:
             return
         if opening is Opening.REPLACES:
-            self._give_up(self.mail.drop(job.job))
+            self._stop(self.mail.drop(job.job))
         has_room = len(self.mail.running) < self.slots and not self.is_draining
         box = self.mail.open(job.job, job.attempt)
         if not has_room:
@@ -63,25 +65,23 @@ class Desk:
 
     def cancel(self, order: Cancel) -> None:
         """Stop an attempt; one that is not known here is reported as stopped."""
-        if self.mail.get(order.job, order.attempt) is not None:
-            self._engine.cancel(order.job, order.attempt)
-        elif self.mail.judge(order.job, order.attempt) is not Opening.KNOWN:
-            box = JobOutbox(order.job, order.attempt)
-            if self.mail.judge(order.job, order.attempt) is Opening.NEW:
-                box = self.mail.open(order.job, order.attempt)
-            self._end(box, Finished("cancelled", Usage(prompt_tokens=0, completion_tokens=0)))
+        box = self.mail.get(order.job, order.attempt)
+        if box is not None:
+            self._stop(box)
+        elif self.mail.judge(order.job, order.attempt) is Opening.NEW:
+            self._end(self.mail.open(order.job, order.attempt), NOTHING_SAID)
 
     def apply_welcome(self, welcome: Welcome) -> None:
         """Go on with what the router takes up again, stop the rest."""
         for box in self.mail.apply_welcome(welcome, self._clock()):
-            self._give_up(box)
+            self._stop(box)
         self.news.set()
 
     def heartbeat(self) -> Heartbeat:
         """Describe this moment, and tidy up."""
         self.mail.expire(self._clock())
         for box in self.mail.overflowing:
-            self._engine.cancel(box.job, box.attempt)
+            self._stop(box)
             self._end(box, Refused("overloaded", "nobody acknowledges this answer", True))
         return Heartbeat(
             running=self.mail.running, slots=self.slots, tokens_per_s=self.tokens_per_s
@@ -102,6 +102,9 @@ class Desk:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _answer(self, job: Job, box: JobOutbox) -> None:
+        if not box.is_running:
+            return  # stopped before it began
+        self._begun.add((job.job, job.attempt))
         try:
             async for said in self._engine.generate(job):
                 if isinstance(said, Piece):
@@ -115,6 +118,8 @@ class Desk:
             logger.exception("job %s failed", job.job)
             words = f"{type(error).__name__} in the engine"
             self._end(box, Refused("engine_error", words, retryable=True))
+        finally:
+            self._begun.discard((job.job, job.attempt))
         if box.is_running:
             self._end(box, Refused("engine_error", "the engine gave no ending", retryable=True))
 
@@ -127,6 +132,8 @@ class Desk:
         box.end(ending, self._clock())
         self.news.set()
 
-    def _give_up(self, box: JobOutbox | None) -> None:
-        if box is not None and box.is_running:
+    def _stop(self, box: JobOutbox) -> None:
+        if (box.job, box.attempt) in self._begun:
             self._engine.cancel(box.job, box.attempt)
+        else:
+            self._end(box, NOTHING_SAID)

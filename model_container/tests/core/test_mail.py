@@ -156,4 +156,4 @@ def test_mail_is_flushed_when_all_ends_are_sent() -> None:
     mail.take(0)
     assert mail.is_flushed
     assert mail.drop("a") is box
-    assert mail.drop("a") is None
+    assert mail.judge("a", 1) is Opening.NEW

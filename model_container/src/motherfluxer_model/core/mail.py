@@ -53,9 +53,9 @@ class Mail:
         box = self._boxes[job] = JobOutbox(job, attempt)
         return box
 
-    def drop(self, job: str) -> JobOutbox | None:
-        """Forget a job."""
-        return self._boxes.pop(job, None)
+    def drop(self, job: str) -> JobOutbox:
+        """Forget a held job and give its outbox. Raises KeyError when it is not held."""
+        return self._boxes.pop(job)
 
     @property
     def running(self) -> list[str]:
