@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from apps.router import selectors
 from apps.router.core.values import Candidate, RuledOut
-from apps.router.live.decisions import RecordedDecision
+from apps.router.live.decisions import MAX_JOBS, RecordedDecision
 
 _LATEST_COUNT: Final = 50
 
@@ -41,7 +41,7 @@ async def decision_json(_: HttpRequest, job_id: str) -> JsonResponse:
 def _attempts_of(job_id: str) -> list[dict[str, Any]]:
     recorded = selectors.decisions_of_job(job_id=job_id)
     if not recorded:
-        raise Http404("No decision about this answer is kept. The latest 10,000 are.")
+        raise Http404(f"No decision about this answer is kept; the latest {MAX_JOBS} are.")
     return [_attempt(one) for one in recorded]
 
 

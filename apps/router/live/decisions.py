@@ -8,7 +8,7 @@ from typing import Final
 
 from apps.router.core.values import Decision
 
-_MAX_JOBS: Final = 10_000
+MAX_JOBS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class DecisionRecord:
         """Keep one more."""
         recorded = RecordedDecision(decision, datetime.now(UTC))
         self._by_job.setdefault(decision.job_id, []).append(recorded)
-        while len(self._by_job) > _MAX_JOBS:
+        while len(self._by_job) > MAX_JOBS:
             self._by_job.popitem(last=False)
 
     def of_job(self, job_id: str) -> list[RecordedDecision]:

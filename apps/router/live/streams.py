@@ -7,11 +7,16 @@ blocks nobody, and one that comes back with its last offset gets exactly what it
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from apps.router.errors import JobError
 from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.fields import ServiceClass
 from motherfluxer_wire.frames import Chunk, Message, Sampling, Usage
+
+# An instance is not trusted to stop: the prefix of a next attempt must fit a frame.
+MAX_ANSWER_CHARS: Final = 128 * 1024
+MAX_ANSWER_TOKENS: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +188,7 @@ class JobStream:
             self._raise_gap(chunk.seq)
         self._next_seq += 1
         self.completion_tokens += chunk.tokens
+        self._check_size(chunk)
         self._remember_ids(chunk)
         if chunk.text:
             self.text += chunk.text
@@ -213,6 +219,13 @@ class JobStream:
     def _raise_gap(self, seq: int) -> None:
         detail = f"job {self.job_id}: chunk {seq} came where {self._next_seq} was due"
         raise WireError(WireRule.CHUNK_GAP, detail)
+
+    def _check_size(self, chunk: Chunk) -> None:
+        size = len(self.text) + len(chunk.text)
+        if size > MAX_ANSWER_CHARS or self.completion_tokens > MAX_ANSWER_TOKENS:
+            detail = f"job {self.job_id}: the answer is over {MAX_ANSWER_CHARS} characters"
+            detail += f" or {MAX_ANSWER_TOKENS} tokens"
+            raise WireError(WireRule.INVALID_FRAME, detail)
 
     def _remember_ids(self, chunk: Chunk) -> None:
         if self._token_ids is None:

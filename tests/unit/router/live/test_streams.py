@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from apps.router.live.streams import (
+    MAX_ANSWER_CHARS,
     Ended,
     JobRequest,
     JobStream,
@@ -132,3 +133,11 @@ async def test_usage_counts_the_whole_answer() -> None:
     begun(stream, attempt=2)
     stream.set_usage(Usage(prompt_tokens=7, completion_tokens=3))
     assert stream.usage == Usage(prompt_tokens=7, completion_tokens=5)
+
+
+async def test_endless_answer_is_a_protocol_error() -> None:
+    stream = begun(new_stream())
+    with pytest.raises(WireError, match="invalid_frame"):
+        for seq in range(1_000):
+            stream.accept(chunk(seq, "x" * 1_000), owner="s1")
+    assert len(stream.text) <= MAX_ANSWER_CHARS
