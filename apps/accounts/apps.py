@@ -8,7 +8,7 @@ class AccountsConfig(AppConfig):
 
     name = "apps.accounts"
     label = "accounts"
-    verbose_name = "Accounts"
+    verbose_name = "Users and keys"
 
     def ready(self) -> None:
         """Fill the router's gate for API callers."""

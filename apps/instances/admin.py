@@ -17,7 +17,7 @@ from apps.instances import overview, selectors, services
 from apps.instances.errors import CredentialError
 from apps.instances.forms import CredentialForm
 from apps.instances.models import Credential, KnownInstance
-from apps.instances.sites import operator_site, owner_of, public_address
+from apps.instances.sites import operator_site, owner_of, program_address
 from apps.instances.start import start_command
 
 
@@ -25,6 +25,11 @@ class OwnThingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for
     """Shows each operator his own, edits nothing and deletes nothing."""
 
     actions = None
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Call the list by what is in it."""
+        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Ask for the role, not for Django's permissions."""
@@ -212,7 +217,7 @@ class CredentialAdmin(OwnThingsAdmin):
             f"Your new credential “{credential.name}”",
             credential=credential,
             text=text,
-            command=start_command(public=public_address(request), credential=text),
+            command=start_command(router=program_address(request), credential=text),
         )
         response["Cache-Control"] = "no-store"
         return response

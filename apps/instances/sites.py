@@ -29,13 +29,13 @@ class OperatorSite(AdminSite):
     ) -> TemplateResponse:
         """Show the operator's instances, credentials, and how to start one."""
         owner = owner_of(request)
-        public = public_address(request)
+        router = program_address(request)
         own: dict[str, Any] = {
             "rows": overview.instance_rows(operator_id=owner),
             "credentials": selectors.credentials_of(operator_id=owner).filter(revoked_at=None),
             "package": package_or_none(),
-            "command": start_command(public=public),
-            "trial_command": start_command(public=public, model=BUNDLED_MODEL),
+            "command": start_command(router=router),
+            "trial_command": start_command(router=router, model=BUNDLED_MODEL),
             "sees_all": owner is None,
         }
         return super().index(request, {**own, **(extra_context or {})})
@@ -55,6 +55,11 @@ def owner_of(request: HttpRequest) -> int | None:
 def public_address(request: HttpRequest) -> str:
     """Return the address of the public site."""
     return str(cast(Any, request).sites.public)
+
+
+def program_address(request: HttpRequest) -> str:
+    """Return the address of the public site as programs can resolve it."""
+    return str(cast(Any, request).sites.programs)
 
 
 def package_or_none() -> Package | None:

@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -158,3 +159,19 @@ def test_an_operator_is_told_that_the_superadmins_site_is_not_for_him(
     page.get_by_label("Password").fill(site.password("operator"))
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("not authorized")).to_be_visible()
+
+
+def test_no_page_is_wider_than_a_phone(site: Site, context: BrowserContext) -> None:
+    site.start_instance(name="a-machine-with-a-rather-long-name").wait_connected()
+    page = context.new_page()
+    page.set_viewport_size({"width": 360, "height": 800})
+    roads = {
+        "operator": ["/", "/instances/credential/add/", "/instances/credential/"],
+        "superadmin": ["/", "/router/", "/accounts/user/"],
+    }
+    for role, paths in roads.items():
+        _sign_in(page, site, role)
+        for path in paths:
+            page.goto(urljoin(page.url, path))
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= 360, (role, path)

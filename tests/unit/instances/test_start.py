@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 
-from apps.instances.start import router_address, start_command
+from apps.instances.start import start_command
+from motherfluxer.hosts import Sites
 
 
 @pytest.mark.parametrize(
@@ -18,10 +19,10 @@ from apps.instances.start import router_address, start_command
     ],
 )
 def test_the_address_is_one_that_programs_can_resolve(public: str, address: str) -> None:
-    assert router_address(public) == address
+    assert Sites("", public, "", "", "").programs == address
 
 
 def test_the_secret_stands_in_the_environment_and_in_no_argument() -> None:
-    words = shlex.split(start_command(public="https://motherfluxer.ai", credential="mfi_a_b"))
+    words = shlex.split(start_command(router="https://motherfluxer.ai", credential="mfi_a_b"))
     assert words[0] == "MOTHERFLUXER_CREDENTIAL=mfi_a_b"
     assert not any("mfi_" in word for word in words[1:])
