@@ -23,3 +23,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class NotReadyFilter(logging.Filter):
+    """Leaves out Django's line about each 503 of /readyz: its asker has been told."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every other record."""
+        return not record.getMessage().endswith(": /readyz")

@@ -137,7 +137,7 @@ async def test_usage_counts_the_whole_answer() -> None:
 
 async def test_endless_answer_is_a_protocol_error() -> None:
     stream = begun(new_stream())
+    stream.accept(chunk(0, "x" * MAX_ANSWER_CHARS), owner="s1")
     with pytest.raises(WireError, match="invalid_frame"):
-        for seq in range(1_000):
-            stream.accept(chunk(seq, "x" * 1_000), owner="s1")
-    assert len(stream.text) <= MAX_ANSWER_CHARS
+        stream.accept(chunk(1, "x"), owner="s1")
+    assert len(stream.text) == MAX_ANSWER_CHARS
