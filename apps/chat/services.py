@@ -73,6 +73,12 @@ async def allowance_give_back(asker: Asker) -> None:
         await gate.give_back(asker.visitor_key, asker.address)
 
 
+def title_of(text: str) -> str:
+    """Return what a conversation that begins with this question is called."""
+    line = " ".join(text.split())
+    return line if len(line) <= CONF.title_chars else line[: CONF.title_chars - 1].rstrip() + "…"
+
+
 async def _allowance_take(asker: Asker) -> None:
     if not asker.is_visitor:
         return
@@ -148,7 +154,7 @@ def _exchange_store(
     with transaction.atomic():
         if conversation_id is None:
             conversation = Conversation.objects.create(
-                owner_id=asker.user_id, visitor_key=asker.visitor_key, title=_title_of(text)
+                owner_id=asker.user_id, visitor_key=asker.visitor_key, title=title_of(text)
             )
         else:
             conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
@@ -163,11 +169,6 @@ def _exchange_store(
             state=Message.State.RUNNING,
             job_id=job_id,
         )
-
-
-def _title_of(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= CONF.title_chars else line[: CONF.title_chars - 1].rstrip() + "…"
 
 
 async def _answer_keep(asker: Asker, message_id: uuid.UUID, stream: JobStream) -> None:

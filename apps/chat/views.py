@@ -159,6 +159,7 @@ async def _asked(request: HttpRequest, asker: Asker, answer: RunningAnswer) -> H
         {
             "conversation_id": str(answer.conversation_id),
             "conversation_url": url,
+            "title": services.title_of(_typed(request)),
             "answer_id": str(answer.message_id),
             "stream_url": pages.stream_url(answer.message_id),
             "job_id": answer.stream.job_id,

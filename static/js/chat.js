@@ -76,6 +76,8 @@ function begin(text, data) {
   composer.form.elements.namedItem("conversation").value = data.conversation_id;
   if (location.pathname !== data.conversation_url) {
     history.replaceState(null, "", data.conversation_url);
+    document.title = `${data.title} · MotherFluxer`;
+    listConversation(data);
   }
   if (data.allowance) page.allowanceChanged(data.allowance);
   addTurn("question", text);
@@ -86,6 +88,20 @@ function begin(text, data) {
   isFollowing = true;
   watch(answer);
   page.keepAtBottom();
+}
+
+function listConversation(data) {
+  const list = document.querySelector("[data-history]");
+  if (!list) return;
+  document.querySelector("[data-no-history]")?.remove();
+  const entry = document.createElement("li");
+  const link = document.createElement("a");
+  entry.className = "is-current";
+  link.href = data.conversation_url;
+  link.textContent = data.title;
+  link.setAttribute("aria-current", "page");
+  entry.append(link);
+  list.prepend(entry);
 }
 
 function refused(text, response, data) {

@@ -32,6 +32,7 @@ export class Composer {
       const example = event.submitter?.matches("[data-example]") ? event.submitter.value : "";
       this.ask(example || this.field.value);
     });
+    window.addEventListener("resize", () => this.grow());
     this.stopButton.addEventListener("click", onStop);
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.isBusy) onStop();
@@ -72,11 +73,12 @@ export class Composer {
 
   /** While an answer runs, Stop takes the place of Send; one can go on typing. */
   setBusy(isBusy) {
-    const hadFocus = document.activeElement === this.stopButton;
+    const goes = isBusy ? this.sendButton : this.stopButton;
+    const hadFocus = document.activeElement === goes;
     this.isBusy = isBusy;
     this.sendButton.hidden = isBusy;
     this.stopButton.hidden = !isBusy;
-    if (!isBusy && hadFocus) this.field.focus();
+    if (hadFocus) this.field.focus();
   }
 
   showError(error) {
