@@ -13,7 +13,8 @@ from apps.router.selectors import RouterView
 
 def page(request: HttpRequest) -> HttpResponse:
     """Show instances, jobs and models; the page asks for the fragment again and again."""
-    context = {**admin.site.each_context(request), "title": "The router, live", "view": _view()}
+    own = {"title": "The router, live", "view": _view(), "is_nav_sidebar_enabled": False}
+    context = {**admin.site.each_context(request), **own}
     return render(request, "superadmin/router.html", context)
 
 

@@ -27,6 +27,14 @@ async def transparency(request: HttpRequest) -> HttpResponse:
     return render(request, "transparency/index.html", {"decisions": latest})
 
 
+async def status(request: HttpRequest) -> HttpResponse:
+    """Show how many instances serve which model, and how many requests run and wait."""
+    view = selectors.router_view()
+    running = sum(job.place is None for job in view.jobs)
+    context = {"view": view, "running": running, "waiting": len(view.jobs) - running}
+    return render(request, "transparency/status.html", context)
+
+
 async def decision(request: HttpRequest, job_id: str) -> HttpResponse:
     """Show why an answer came from its instance."""
     context = {"job_id": job_id, "attempts": _attempts_of(job_id)}
