@@ -1,8 +1,10 @@
 """The public pages that explain the routing."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
+from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -11,6 +13,9 @@ from apps.router.core.values import Candidate, RuledOut
 from apps.router.live.decisions import MAX_JOBS, RecordedDecision
 
 _LATEST_COUNT: Final = 50
+
+# A template is read from disk at its first use: not in the event loop.
+in_thread = partial(sync_to_async, thread_sensitive=False)
 
 _REASONS: Final = {
     RuledOut.MODEL_NOT_SERVED: "does not serve this model",
@@ -24,7 +29,7 @@ _REASONS: Final = {
 async def transparency(request: HttpRequest) -> HttpResponse:
     """Show the latest decisions: no content, no user."""
     latest = [_attempt(recorded) for recorded in selectors.decisions_latest(count=_LATEST_COUNT)]
-    return render(request, "transparency/index.html", {"decisions": latest})
+    return await in_thread(render)(request, "transparency/index.html", {"decisions": latest})
 
 
 async def status(request: HttpRequest) -> HttpResponse:
@@ -32,13 +37,13 @@ async def status(request: HttpRequest) -> HttpResponse:
     view = selectors.router_view()
     running = sum(job.place is None for job in view.jobs)
     context = {"view": view, "running": running, "waiting": len(view.jobs) - running}
-    return render(request, "transparency/status.html", context)
+    return await in_thread(render)(request, "transparency/status.html", context)
 
 
 async def decision(request: HttpRequest, job_id: str) -> HttpResponse:
     """Show why an answer came from its instance."""
     context = {"job_id": job_id, "attempts": _attempts_of(job_id)}
-    return render(request, "transparency/decision.html", context)
+    return await in_thread(render)(request, "transparency/decision.html", context)
 
 
 async def decision_json(_: HttpRequest, job_id: str) -> JsonResponse:
