@@ -1,6 +1,5 @@
 """The public pages that explain the routing."""
 
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +13,6 @@ from apps.router.live.decisions import MAX_JOBS, RecordedDecision
 
 _LATEST_COUNT: Final = 50
 
-# A template is read from disk at its first use: not in the event loop.
-in_thread = partial(sync_to_async, thread_sensitive=False)
-
 _REASONS: Final = {
     RuledOut.MODEL_NOT_SERVED: "does not serve this model",
     RuledOut.DRAINING: "is winding up and takes nothing new",
@@ -29,7 +25,7 @@ _REASONS: Final = {
 async def transparency(request: HttpRequest) -> HttpResponse:
     """Show the latest decisions: no content, no user."""
     latest = [_attempt(recorded) for recorded in selectors.decisions_latest(count=_LATEST_COUNT)]
-    return await in_thread(render)(request, "transparency/index.html", {"decisions": latest})
+    return await _page(request, "transparency/index.html", {"decisions": latest})
 
 
 async def status(request: HttpRequest) -> HttpResponse:
@@ -37,18 +33,23 @@ async def status(request: HttpRequest) -> HttpResponse:
     view = selectors.router_view()
     running = sum(job.place is None for job in view.jobs)
     context = {"view": view, "running": running, "waiting": len(view.jobs) - running}
-    return await in_thread(render)(request, "transparency/status.html", context)
+    return await _page(request, "transparency/status.html", context)
 
 
 async def decision(request: HttpRequest, job_id: str) -> HttpResponse:
     """Show why an answer came from its instance."""
     context = {"job_id": job_id, "attempts": _attempts_of(job_id)}
-    return await in_thread(render)(request, "transparency/decision.html", context)
+    return await _page(request, "transparency/decision.html", context)
 
 
 async def decision_json(_: HttpRequest, job_id: str) -> JsonResponse:
     """Give the same to programs."""
     return JsonResponse({"job_id": job_id, "attempts": _attempts_of(job_id)})
+
+
+async def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """Render in a thread: a template is read from disk at its first use."""
+    return await sync_to_async(render, thread_sensitive=False)(request, template, context)
 
 
 def _attempts_of(job_id: str) -> list[dict[str, Any]]:
