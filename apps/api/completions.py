@@ -1,168 +1,182 @@
-"""Chat completions: one job, answered whole or as it grows."""
+"""Chat completions: a job handed to the router, and its stream told to the client."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from contextlib import asynccontextmanager
 
-import msgspec
-
-from apps.api.errors import error_body
-from apps.api.http import EVENT_STREAM, Headers, Receive, Scope, Send, decision_url, send_json
-from apps.api.schemas import ChatRequest
-from apps.router import services
-from apps.router.errors import ErrorCode, JobError, JobRefusedError
+from apps.api.answers import KEEP_ALIVE, ChunkWriter, completion_body, error_event
+from apps.api.conf import CONF
+from apps.api.errors import ApiError, api_error_of_job
+from apps.api.exchange import Exchange, Headers
+from apps.api.schemas import ChatRequest, chat_request_parse
+from apps.router.errors import ErrorCode
 from apps.router.live.streams import Ended, JobRequest, JobStream, Piece
 from apps.router.ports import Caller
-from motherfluxer_wire.frames import Usage
-
-QUIET_START_S: Final = 1.0
-KEEP_ALIVE_S: Final = 5.0
-KEEP_ALIVE: Final = b": keep-alive\n\n"
-
-_encode = msgspec.json.Encoder().encode
+from apps.router.services import job_cancel, job_submit
 
 
-def submit(request: ChatRequest, caller: Caller, request_id: str) -> JobStream:
-    """Hand in the job. Raises JobRefusedError."""
-    return services.job_submit(
+async def chat_complete(exchange: Exchange, caller: Caller) -> None:
+    """Answer a chat completion. Raises ApiError, JobRefusedError, ClientGoneError."""
+    asked = chat_request_parse(await exchange.read_body())
+    stream = job_submit(
         request=JobRequest(
-            messages=request.turns(),
+            messages=asked.messages,
             requester=caller.requester,
             service_class="registered",
-            request_id=request_id,
-            sampling=request.sampling(),
-            model_name=request.model,
+            request_id=exchange.request_id,
+            sampling=asked.sampling,
+            model_name=asked.model,
             may_wait_for_instance=False,
         )
     )
+    exchange.notes["job"] = stream.job_id
+    try:
+        async with _ended_with_client(exchange, stream):
+            await (_reply_streamed if asked.is_streamed else _reply_whole)(exchange, stream, asked)
+    finally:
+        if stream.started is not None:
+            exchange.notes["instance"] = stream.started.instance_name
+        exchange.notes["attempts"] = stream.attempt
 
 
-async def watch_client(receive: Receive, job_id: str) -> None:
-    """Cancel the job when its client hangs up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    services.job_cancel(job_id=job_id, reason="the client hung up")
+@asynccontextmanager
+async def _ended_with_client(exchange: Exchange, stream: JobStream) -> AsyncIterator[None]:
+    """Stop the job as soon as nobody is left to read it, whatever the reply is waiting for."""
+
+    def cancel(_gone: object = None) -> None:
+        if stream.ended is None:
+            exchange.notes["client_gone"] = True
+            job_cancel(job_id=stream.job_id, reason="the client hung up")
+
+    gone = asyncio.create_task(exchange.wait_gone())
+    gone.add_done_callback(cancel)
+    try:
+        yield
+    finally:
+        gone.cancel()
+        cancel()
 
 
-async def answer_whole(scope: Scope, send: Send, stream: JobStream, base: Headers) -> int:
-    """Answer when the job has ended; return the HTTP status. Raises JobRefusedError."""
+async def _reply_whole(exchange: Exchange, stream: JobStream, asked: ChatRequest) -> None:
     ended = await stream.wait_ended()
+    exchange.headers = _job_headers(exchange, stream)
+    finish_reason = _finish_reason(ended)
+    body = completion_body(
+        job_id=stream.job_id,
+        model=_model_name(stream, asked),
+        created=int(time.time()),
+        text=stream.text,
+        finish_reason=finish_reason,
+        usage=stream.usage,
+    )
+    await exchange.reply(200, body)
+
+
+async def _reply_streamed(exchange: Exchange, stream: JobStream, asked: ChatRequest) -> None:
+    await _wait_for_text(stream)
+    exchange.headers = _job_headers(exchange, stream)
+    if stream.ended is not None and not stream.text:
+        _finish_reason(stream.ended)
+    event_stream = (b"content-type", b"text/event-stream; charset=utf-8")
+    unbuffered = (b"x-accel-buffering", b"no")
+    await exchange.start(200, [event_stream, unbuffered])
+    writer = ChunkWriter(
+        job_id=stream.job_id,
+        model=_model_name(stream, asked),
+        created=int(time.time()),
+        includes_usage=asked.includes_usage,
+    )
+    async with _kept_alive(exchange) as tell:
+        ended = await _tell_pieces(stream, writer, tell)
+    try:
+        last = writer.ending(_finish_reason(ended), stream.usage)
+    except ApiError as error:
+        exchange.notes["error"] = error.code.value
+        last = error_event(error.body)
+    await exchange.send(last, is_last=True)
+
+
+async def _wait_for_text(stream: JobStream) -> None:
+    """Wait for the answer's beginning or its end, though not for long."""
+    try:
+        async with asyncio.timeout(CONF.start_within_s):
+            async for event in stream.read():
+                if isinstance(event, Piece | Ended):
+                    return
+    except TimeoutError:
+        return
+
+
+class _Teller:
+    """Sends events, and knows whether any was sent since it was last asked."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.is_busy = False
+        self.was_quiet = True
+
+    async def send(self, event: bytes) -> None:
+        self.is_busy = True
+        self.was_quiet = False
+        await self.exchange.send(event)
+        self.is_busy = False
+
+
+@asynccontextmanager
+async def _kept_alive(exchange: Exchange) -> AsyncIterator[_Teller]:
+    """Send a comment now and then while nothing else is sent; costs nothing for each piece."""
+    teller = _Teller(exchange)
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(CONF.keep_alive_s)
+            if teller.was_quiet and not teller.is_busy:
+                await exchange.send(KEEP_ALIVE)
+            teller.was_quiet = True
+
+    keeper = asyncio.create_task(keep())
+    try:
+        yield teller
+    finally:
+        keeper.cancel()
+
+
+async def _tell_pieces(stream: JobStream, writer: ChunkWriter, teller: _Teller) -> Ended:
+    if not stream.text and stream.ended is None:
+        await teller.send(KEEP_ALIVE)
+    opening = writer.opening()
+    async for event in stream.read():
+        if isinstance(event, Piece):
+            await teller.send(opening + writer.piece(event.text))
+            opening = b""
+        elif isinstance(event, Ended):
+            if opening:
+                await teller.send(opening)
+            return event
+    raise AssertionError("a stream's last event is its end")
+
+
+def _finish_reason(ended: Ended) -> str:
+    """Return why a whole answer ended. Raises ApiError for any other end."""
     if ended.error is not None:
-        raise JobRefusedError(ended.error)
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": stream.text, "refusal": None},
-        "logprobs": None,
-        "finish_reason": ended.finish_reason,
-    }
-    body = {**_head(stream, "chat.completion"), "choices": [choice], "usage": _usage(stream)}
-    await send_json(send, 200, _encode(body), [*base, *job_headers(scope, stream)])
-    return 200
+        raise api_error_of_job(ended.error)
+    if ended.finish_reason not in ("stop", "length"):
+        raise ApiError(ErrorCode.ANSWER_INTERRUPTED, "The answer was stopped before its end.")
+    return ended.finish_reason
 
 
-async def answer_streamed(
-    scope: Scope, send: Send, stream: JobStream, base: Headers, *, includes_usage: bool
-) -> int:
-    """Answer piece by piece; return the HTTP status.
-
-    Raises JobRefusedError while no byte was sent: a refusal is then an ordinary answer.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(QUIET_START_S):
-            await stream.wait_started()
-    if stream.ended is not None and stream.ended.error is not None and not stream.text:
-        raise JobRefusedError(stream.ended.error)
-    head = [*EVENT_STREAM, *base, *job_headers(scope, stream)]
-    await send({"type": "http.response.start", "status": 200, "headers": head})
-    async for part in _with_keep_alive(_parts(stream, includes_usage=includes_usage)):
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-    return 200
+def _model_name(stream: JobStream, asked: ChatRequest) -> str:
+    return stream.started.model_name if stream.started is not None else asked.model
 
 
-def job_headers(scope: Scope, stream: JobStream) -> Headers:
-    """Say who answers, at which attempt, and where the reason stands."""
+def _job_headers(exchange: Exchange, stream: JobStream) -> Headers:
+    decision = exchange.address_of(f"/transparency/decisions/{stream.job_id}")
     headers = [
-        (b"x-motherfluxer-attempts", str(stream.attempt).encode()),
-        (b"x-motherfluxer-decision", decision_url(scope, stream.job_id).encode()),
+        (b"x-motherfluxer-attempts", b"%d" % stream.attempt),
+        (b"x-motherfluxer-decision", decision.encode("ascii", errors="replace")),
     ]
     if stream.started is not None:
-        headers.append((b"x-motherfluxer-instance", stream.started.instance_name.encode()))
+        name = stream.started.instance_name.encode("ascii")
+        headers.insert(0, (b"x-motherfluxer-instance", name))
     return headers
-
-
-async def _parts(stream: JobStream, *, includes_usage: bool) -> AsyncIterator[bytes]:
-    """Yield the events of a stream, ready to send."""
-    tail: dict[str, Any] = {"usage": None} if includes_usage else {}
-    head = _head(stream, "chat.completion.chunk")
-
-    def event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return b"data: " + _encode({**head, "choices": [choice], **tail}) + b"\n\n"
-
-    # Only the text differs from piece to piece: what stands around it is written once.
-    before, after = event({"content": "\0"}).split(_encode("\0"))
-    yield event({"role": "assistant", "content": ""})
-    async for happened in stream.read():
-        if isinstance(happened, Piece):
-            yield before + _encode(happened.text) + after
-        elif isinstance(happened, Ended):
-            if happened.error is not None:
-                yield b"event: error\ndata: " + error_body(happened.error) + b"\n\n"
-                return
-            yield event({}, happened.finish_reason)
-    if includes_usage:
-        whole = {**head, "choices": [], "usage": _usage(stream)}
-        yield b"data: " + _encode(whole) + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
-async def _with_keep_alive(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Put a comment in where nothing has come for a while, so that no proxy gives up."""
-    nothing = object()
-    pending: asyncio.Task[Any] | None = None
-    try:
-        while True:
-            pending = pending or asyncio.ensure_future(anext(parts, nothing))
-            done, _ = await asyncio.wait([pending], timeout=KEEP_ALIVE_S)
-            if not done:
-                yield KEEP_ALIVE
-                continue
-            part, pending = pending.result(), None
-            if part is nothing:
-                return
-            yield part
-    finally:
-        if pending is not None:
-            pending.cancel()
-
-
-def _head(stream: JobStream, kind: str) -> dict[str, Any]:
-    model = stream.started.model_name if stream.started else stream.request.model_name
-    return {
-        "id": f"chatcmpl-{stream.job_id}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": model,
-        "system_fingerprint": None,
-    }
-
-
-def _usage(stream: JobStream) -> dict[str, Any]:
-    usage = stream.usage or Usage(prompt_tokens=0, completion_tokens=stream.completion_tokens)
-    counted: dict[str, Any] = {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-    }
-    if usage.cached_tokens is not None:
-        counted["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
-    return counted
-
-
-def internal_error() -> JobError:
-    """Return the words for a bug of ours."""
-    words = "Something went wrong on our side. Try again; the request id helps us find it."
-    return JobError(ErrorCode.INTERNAL_ERROR, words)

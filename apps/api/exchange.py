@@ -1,0 +1,105 @@
+"""One HTTP exchange on ASGI: what was sent, and how the reply goes out."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from apps.api.conf import CONF
+from apps.api.errors import ApiError, ClientGoneError
+from apps.router.errors import ErrorCode
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_JSON: Final = (b"content-type", b"application/json")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+class Exchange:
+    """A request and its reply. `notes` go into its line in the log, `headers` onto its reply."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.request_id = str(uuid4())
+        self.receive = receive
+        self.status: int | None = None
+        self.notes: dict[str, object] = {}
+        self.headers: Headers = []
+        self._scope = scope
+        self._send = send
+        self._began_at = time.monotonic()
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it has taken so far."""
+        return round((time.monotonic() - self._began_at) * 1000)
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header's value; None when it was sent never or more than once."""
+        values = [value for key, value in self._scope["headers"] if key == name]
+        return values[0].decode("latin-1") if len(values) == 1 else None
+
+    def address_of(self, path: str) -> str:
+        """Return the whole address of a path; the path alone when the host is not one of ours."""
+        host = (self.header(b"host") or "").lower()
+        domain, _ = split_domain_port(host)
+        if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+            return path
+        return f"{self._scope.get('scheme', 'http')}://{host}{path}"
+
+    async def read_body(self) -> bytes:
+        """Read the whole body. Raises ApiError when it is too large, ClientGoneError."""
+        length = self.header(b"content-length") or ""
+        if length.isdecimal() and int(length[:20]) > CONF.max_body_bytes:
+            raise _too_large()
+        body = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            body += message.get("body", b"")
+            if len(body) > CONF.max_body_bytes:
+                raise _too_large()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    async def wait_gone(self) -> None:
+        """Wait until the client hangs up; call it when the body has been read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the reply's status and headers."""
+        self.status = status
+        request_id = (b"x-request-id", self.request_id.encode("ascii"))
+        head = [*headers, *self.headers, _NO_STORE, request_id]
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+    async def send(self, body: bytes, *, is_last: bool = False) -> None:
+        """Send more of the reply's body."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+    async def reply(self, status: int, found: object, headers: Headers | None = None) -> None:
+        """Send a whole reply in JSON; without a body when none was asked for."""
+        body = msgspec.json.encode(found)
+        length = (b"content-length", b"%d" % len(body))
+        await self.start(status, [_JSON, length, *(headers or [])])
+        await self.send(b"" if self.method == "HEAD" else body, is_last=True)
+
+    async def reply_empty(self, headers: Headers) -> None:
+        """Send a reply without content."""
+        await self.start(204, headers)
+        await self.send(b"", is_last=True)
+
+
+def _too_large() -> ApiError:
+    words = f"The body is over {CONF.max_body_bytes} bytes."
+    return ApiError(ErrorCode.REQUEST_TOO_LARGE, words)
