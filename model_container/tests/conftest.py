@@ -21,6 +21,8 @@ def make_tokenizer() -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    make: Any = PreTrainedTokenizerFast
+
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
@@ -31,7 +33,7 @@ def make_tokenizer() -> Any:
         show_progress=False,
     )
     raw.train_from_iterator([WORDS] * 3, trainer)
-    return PreTrainedTokenizerFast(
+    return make(
         tokenizer_object=raw, eos_token="<|end|>", pad_token="<|pad|>", chat_template=TEMPLATE
     )
 

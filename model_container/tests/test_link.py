@@ -159,7 +159,7 @@ async def test_broken_link_loses_nothing(
     await first.send(make_job())
     for word in ("one ", "two ", "three "):
         instance.engine.say("j1", word)
-        await first.wait_for(lambda word=word: first.text("j1").endswith(word))
+        await until(lambda: first.text("j1").endswith(word))  # noqa: B023  awaited in this turn
     first.websocket.transport.abort()
     instance.engine.say("j1", "four ")
     second = await router.next_instance()

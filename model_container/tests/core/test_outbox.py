@@ -137,7 +137,8 @@ def test_long_text_goes_out_in_several_chunks() -> None:
 def test_a_router_that_asks_for_what_it_lacks_gets_the_whole_text(
     steps: list[tuple[str, str | int]],
 ) -> None:
-    outbox, said, seen = box(), "", []
+    outbox, said = box(), ""
+    seen: list[str] = []
     for kind, value in [*steps, ("take", "")]:
         if kind == "add":
             outbox.add(Piece(str(value), 1))

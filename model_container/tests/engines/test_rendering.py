@@ -115,13 +115,15 @@ def test_turn_mark_that_is_not_declared_special_is_text_where_a_user_types_it() 
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    make: Any = PreTrainedTokenizerFast
+
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     raw.train_from_iterator(["ab"], trainers.BpeTrainer(initial_alphabet=alphabet))
     raw.add_tokens([AddedToken("[TURN]", special=False, normalized=False)])
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = make(
         tokenizer_object=raw,
         chat_template="{% for m in messages %}[TURN]{{ m.content }}{% endfor %}[TURN]",
     )

@@ -190,7 +190,7 @@ async def test_cancelled_answer_ends_between_two_tokens(engine: TransformersEngi
 
 async def test_answer_cancelled_before_it_began_has_no_text(engine: TransformersEngine) -> None:
     stream = engine.generate(ask())
-    begun = asyncio.create_task(anext(stream))
+    begun = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     engine.cancel("j1", 1)
     end = await begun
@@ -217,7 +217,7 @@ async def test_one_broken_answer_leaves_its_siblings_alone(
     def poisoned_forward(self: TorchRunner, state: object, ids: list[int]) -> object:
         if len(ids) > poisoned:
             raise RuntimeError("poisoned")
-        return forward(self, state, ids)  # type: ignore[arg-type]
+        return forward(self, state, ids)
 
     monkeypatch.setattr(TorchRunner, "forward", poisoned_forward)
     sibling = asyncio.create_task(answer(engine, ask("j1")))

@@ -72,7 +72,8 @@ def digest_folder(folder: Path) -> str:
 
 def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
     """Load model and tokenizer, in this thread and for it. Raises EngineLoadError."""
-    disable_progress_bar()
+    quieten: Any = disable_progress_bar  # untyped in the library
+    quieten()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -61,7 +61,8 @@ class InstanceSide:
         self.websocket = websocket
         self.hello = hello
         self.welcome = welcome
-        self.authorization = websocket.request.headers["Authorization"] if websocket.request else ""
+        headers = websocket.request.headers if websocket.request else Headers()
+        self.authorization = headers.get("Authorization", "")
         self.received: list[FromInstance] = []
         self.raw_count = 0
         self._changed = asyncio.Condition()

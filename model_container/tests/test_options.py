@@ -1,0 +1,124 @@
+"""The command line and the environment, and what is said when they make no sense."""
+
+from pathlib import Path
+
+import pytest
+
+from motherfluxer_model.errors import UsageError
+from motherfluxer_model.options import Options, parse_options
+
+LEAST = ["run", "--router", "http://localhost:8000", "--credential", "mfi_x", "--model", "a/phi-2"]
+
+
+def parse(*more: str, env: dict[str, str] | None = None) -> Options:
+    return parse_options([*LEAST, *more], env or {})
+
+
+def test_defaults_are_those_of_the_readme() -> None:
+    options = parse()
+    assert options.router_url == "ws://localhost:8000/ws/instances/"
+    assert (options.engine, options.model_name, options.slots) == ("transformers", "phi-2", 4)
+    assert (options.health_port, options.is_health_port_chosen) == (8090, False)
+    assert options.health_host == "127.0.0.1"
+    assert options.name
+
+
+def test_everything_can_stand_in_the_environment(tmp_path: Path) -> None:
+    secret = tmp_path / "credential"
+    secret.write_text("mfi_from_file\n")
+    env = {
+        "MOTHERFLUXER_ROUTER": "https://motherfluxer.ai",
+        "MOTHERFLUXER_CREDENTIAL_FILE": str(secret),
+        "MOTHERFLUXER_MODEL": str(tmp_path),
+        "MOTHERFLUXER_MODEL_NAME": "mine",
+        "MOTHERFLUXER_ENGINE": "echo",
+        "MOTHERFLUXER_NAME": "box-1",
+        "MOTHERFLUXER_SLOTS": "7",
+        "MOTHERFLUXER_HEALTH_PORT": "0",
+        "MOTHERFLUXER_REVISION": "main",
+        "MOTHERFLUXER_DTYPE": "bfloat16",
+        "MOTHERFLUXER_THREADS": "2",
+        "MOTHERFLUXER_REGION": "eu",
+        "MOTHERFLUXER_DRAIN_S": "5",
+        "MOTHERFLUXER_ECHO_DELAY_MS": "1.5",
+    }
+    options = parse_options(["run"], env)
+    assert options == Options(
+        router_url="wss://motherfluxer.ai/ws/instances/",
+        model=str(tmp_path),
+        credential="mfi_from_file",
+        engine="echo",
+        model_name="mine",
+        name="box-1",
+        slots=7,
+        health_port=0,
+        is_health_port_chosen=True,
+        revision="main",
+        dtype="bfloat16",
+        threads=2,
+        region="eu",
+        drain_s=5,
+        echo_delay_ms=1.5,
+    )
+
+
+def test_command_line_goes_before_the_environment() -> None:
+    assert parse("--slots", "2", env={"MOTHERFLUXER_SLOTS": "9"}).slots == 2
+    assert parse(env={"MOTHERFLUXER_CREDENTIAL_FILE": "/no/such"}).credential == "mfi_x"
+
+
+def test_folder_is_announced_by_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "motherfluxer-tiny"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    options = parse_options([*LEAST[:-1], "."], {})
+    assert options.model_name == "motherfluxer-tiny"
+
+
+def test_echo_needs_no_model() -> None:
+    options = parse_options([*LEAST[:-2], "--engine", "echo"], {})
+    assert options.model_name == "echo"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--router", "motherfluxer.ai"], "router's address"),
+        (["--name", "My Box"], "--name"),
+        (["--slots", "0"], "--slots"),
+        (["--slots", "many"], "--slots"),
+        (["--health-port", "70000"], "--health-port"),
+        (["--credential", "two words"], "credential"),
+    ],
+)
+def test_nonsense_is_named(more: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse(*more)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["run"], "which model"),
+        (["run", "--model", "a"], "which router"),
+        (["run", "--model", "a", "--router", "http://x"], "no credential"),
+        (
+            ["run", "--model", "a", "--router", "http://x", "--credential-file", "/no/such"],
+            "cannot be read",
+        ),
+    ],
+)
+def test_what_is_missing_is_named(argv: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_options(argv, {})
+
+
+def test_engine_from_the_environment_is_checked_too() -> None:
+    with pytest.raises(UsageError, match="--engine"):
+        parse(env={"MOTHERFLUXER_ENGINE": "steam"})
+
+
+def test_credential_stands_in_no_representation() -> None:
+    assert "mfi_x" not in repr(parse())
