@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 
 import pytest
 
@@ -48,16 +47,14 @@ def test_only_instance_killed_and_another_started_goes_on(site: Site, place: int
 
 def test_client_that_hangs_up_frees_the_slot_and_stops_the_instance(site: Site) -> None:
     key = site.api_key()
-    slow = {"MOTHERFLUXER_ECHO_DELAY_MS": "100"}
+    # The whole first answer would take two minutes, longer than any reader here waits.
+    slow = {"MOTHERFLUXER_ECHO_DELAY_MS": "2000"}
     instance = site.start_instance(name="slow", slots=1, env=slow).wait_connected()
     answer = StreamedAnswer(site, key, WORDS, model="echo")
     next(answer.pieces())
     answer.hang_up()
-    began = time.monotonic()
     again = StreamedAnswer(site, key, "hello", model="echo")
     assert again.read() == "hello"
-    # Far below the 6 s that the first answer would have taken.
-    assert time.monotonic() - began < 4
     assert instance.is_running
 
 

@@ -164,6 +164,30 @@ async def test_it_dies_and_resumes_what_nobody_else_took(
         assert await read == "one two three"
 
 
+async def test_it_is_told_to_stop_when_the_reader_hangs_up(
+    shared_site: Site, credential: str, key: str
+) -> None:
+    async with foreign(shared_site, credential, "stops") as instance:
+        await instance.hear("welcome")
+        asking = asyncio.create_task(
+            asyncio.to_thread(StreamedAnswer, shared_site, key, "hi", model="foreign-1")
+        )
+        job = await instance.hear("job")
+        await instance.chunk(job, 0, "one ")
+        (await asking).hang_up()
+        cancel = await instance.hear("cancel")
+        assert (cancel["job"], cancel["attempt"]) == (job["job"], 1)
+        # The slot stays counted until the instance has stopped.
+        asked = asyncio.create_task(ask(shared_site, key, "again"))
+        await instance.done(job, 1, "cancelled")
+        job = await instance.hear("job")
+        assert job["messages"][0]["content"] == "again"
+        await instance.chunk(job, 0, "yes")
+        await instance.done(job, 1)
+        _, read = await asked
+        assert await read == "yes"
+
+
 async def test_another_goes_on_from_the_prefix(
     shared_site: Site, credential: str, key: str
 ) -> None:
