@@ -18,8 +18,10 @@ from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.limits import CLOSE_PROTOCOL_ERROR, MAX_FRAME_BYTES
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-LINGER_S: Final = 2.0
+# After a refusal: at most so much is read, until nothing has come for so long.
 LINGER_BYTES: Final = 64 * 1024 * 1024
+LINGER_IDLE_S: Final = 0.25
+LINGER_MOST_S: Final = 5.0
 
 _OUR_RULES: Final = {
     CloseCode.MESSAGE_TOO_BIG: WireError(
@@ -57,7 +59,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Uvicorn's websocket connection over FrameProtocol.
 
     After a refusal it reads on for a moment and throws away: closing a socket with unread bytes
-    resets it, and the peer would see a broken pipe where it should see our reason.
+    resets it, and the peer would see a broken pipe where it should see our reason. No half-close:
+    some clients' transports trip over an end of stream while they still send.
     """
 
     def __init__(
@@ -70,14 +73,13 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.conn = FrameProtocol(max_size=config.ws_max_size, logger=self.logger)
         self._lingered_bytes = 0
-        self._is_lingering = False
+        self._lingers_until: float | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes off the socket."""
-        if self._is_lingering:
+        if self._lingers_until is not None:
             self._lingered_bytes += len(data)
-            if self._lingered_bytes > LINGER_BYTES:
-                self.transport.close()
+            self._linger()
             return
         super().data_received(data)
         if self.conn.handshake_exc is not None:
@@ -94,14 +96,24 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait(
             {"type": "websocket.disconnect", "code": sent.code, "reason": sent.reason}
         )
-        self.close_sent = self._is_lingering = True
+        self.close_sent = True
         self.transport.write(b"".join(self.conn.data_to_send()))
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self._lingers_until = self.loop.time() + LINGER_MOST_S
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close once the peer is quiet, or has had enough patience."""
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        left_s = (self._lingers_until or 0.0) - self.loop.time()
+        if left_s <= 0 or self._lingered_bytes > LINGER_BYTES:
+            self.transport.close()
+        else:
+            pause_s = min(left_s, LINGER_IDLE_S)
+            self.close_timer = self.loop.call_later(pause_s, self.transport.close)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
