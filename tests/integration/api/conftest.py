@@ -1,0 +1,22 @@
+"""A live router in this event loop, with one instance and a gate that knows one key."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from apps.router import ports
+from apps.router.live.runtime import LiveRouter, running_router
+from tests.integration.api.rig import Instance, OneKeyGate
+
+
+@pytest.fixture
+async def router(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LiveRouter]:
+    monkeypatch.setattr(ports.instance_gate, "_object", None)
+    monkeypatch.setattr(ports.caller_gate, "_object", OneKeyGate())
+    async with running_router() as running:
+        yield running
+
+
+@pytest.fixture
+async def instance(router: LiveRouter) -> Instance:
+    return Instance(router)
