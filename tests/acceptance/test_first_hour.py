@@ -16,6 +16,7 @@ from tests.servers import free_port
 from tests.sites import DOMAIN, Program, Site, base_env, wait_until
 
 QUESTION = "What is MotherFluxer?"
+OPTIONS = {"model": "motherfluxer-tiny", "temperature": 0}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_the_greeting_says_where_to_look(local: Site) -> None:
 def test_an_instance_is_connected(local: Site) -> None:
     ready = local.get("/readyz")
     assert ready.status == 200
-    assert json.loads(ready.body)["status"] == "ok"
+    assert json.loads(ready.body)["status"] == "ready"
 
 
 @pytest.mark.parametrize(
@@ -68,13 +69,13 @@ def test_every_door_opens(local: Site, site: str, path: str) -> None:
 
 def test_the_bundled_model_answers_over_the_api(local: Site) -> None:
     key = local.api_key()
-    whole = StreamedAnswer(local, key, QUESTION, temperature=0).read()
+    whole = StreamedAnswer(local, key, QUESTION, **OPTIONS).read()
     assert "MotherFluxer" in whole
     again = local.request(
         "POST",
         "/v1/chat/completions",
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-        body=json.dumps({"messages": [{"role": "user", "content": QUESTION}], "temperature": 0}),
+        body=json.dumps({"messages": [{"role": "user", "content": QUESTION}], **OPTIONS}),
     )
     assert again.json()["choices"][0]["message"]["content"] == whole
 

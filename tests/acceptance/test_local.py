@@ -134,7 +134,7 @@ def test_a_dead_instance_is_started_again(start_local: StartLocal) -> None:
     wait_until(lambda: program.output.count(joined) == 2, "connected again")
     assert child_named(program, "motherfluxer-model").pid != before.pid
     parts = json.loads(http_request(port, "GET", "/readyz").body)
-    assert parts["status"] == "ok"
+    assert parts["status"] == "ready"
 
 
 def test_a_revoked_credential_is_replaced_at_the_next_start(
