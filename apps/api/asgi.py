@@ -32,7 +32,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await _serve(exchange)
     except ClientGoneError:
-        exchange.notes["client_gone"] = True
+        pass
     except Exception as exception:  # noqa: BLE001 # the rim: whatever it is becomes a reply
         await _reply_error(exchange, api_error_of(exception, request_id=exchange.request_id))
     finally:
@@ -78,6 +78,8 @@ async def _caller_of(exchange: Exchange) -> Caller:
 
 
 async def _reply_error(exchange: Exchange, error: ApiError) -> None:
+    if exchange.is_client_gone:
+        return
     exchange.notes["error"] = error.code.value
     if exchange.status is None:
         await exchange.reply(error.status, error.body, error.headers)
@@ -91,7 +93,7 @@ def _log_end(exchange: Exchange) -> None:
         "request": exchange.request_id,
         "method": exchange.method[:16],
         "route": exchange.path[:128],
-        "status": exchange.status or _CLIENT_GONE_STATUS,
+        "status": _CLIENT_GONE_STATUS if exchange.is_client_gone else exchange.status,
         "duration_ms": exchange.duration_ms,
     }
     log.info("api request", extra={**figures, **exchange.notes})

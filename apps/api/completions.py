@@ -44,18 +44,19 @@ async def chat_complete(exchange: Exchange, caller: Caller) -> None:
 async def _ended_with_client(exchange: Exchange, stream: JobStream) -> AsyncIterator[None]:
     """Stop the job as soon as nobody is left to read it, whatever the reply is waiting for."""
 
-    def cancel(_gone: object = None) -> None:
-        if stream.ended is None:
-            exchange.notes["client_gone"] = True
+    def client_gone(gone: asyncio.Task[None]) -> None:
+        if stream.ended is None and not gone.cancelled():
+            exchange.is_client_gone = True
             job_cancel(job_id=stream.job_id, reason="the client hung up")
 
     gone = asyncio.create_task(exchange.wait_gone())
-    gone.add_done_callback(cancel)
+    gone.add_done_callback(client_gone)
     try:
         yield
     finally:
         gone.cancel()
-        cancel()
+        if stream.ended is None:
+            job_cancel(job_id=stream.job_id, reason="the request has ended")
 
 
 async def _reply_whole(exchange: Exchange, stream: JobStream, asked: ChatRequest) -> None:
@@ -92,8 +93,9 @@ async def _reply_streamed(exchange: Exchange, stream: JobStream, asked: ChatRequ
     try:
         last = writer.ending(_finish_reason(ended), stream.usage)
     except ApiError as error:
-        exchange.notes["error"] = error.code.value
         last = error_event(error.body)
+        if not exchange.is_client_gone:
+            exchange.notes["error"] = error.code.value
     await exchange.send(last, is_last=True)
 
 

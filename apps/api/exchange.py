@@ -31,6 +31,7 @@ class Exchange:
         self.request_id = str(uuid4())
         self.receive = receive
         self.status: int | None = None
+        self.is_client_gone = False
         self.notes: dict[str, object] = {}
         self.headers: Headers = []
         self._scope = scope
@@ -64,6 +65,7 @@ class Exchange:
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
+                self.is_client_gone = True
                 raise ClientGoneError
             body += message.get("body", b"")
             if len(body) > CONF.max_body_bytes:

@@ -1,11 +1,13 @@
 """The official OpenAI client, unmodified, against a live site with the tiny model."""
 
+import asyncio
 from typing import Any
 
 import openai
 import pytest
 
-from tests.sites import Site
+from tests.conformance.test_foreign_instance import foreign
+from tests.sites import Site, wait_until
 
 MODEL = "motherfluxer-tiny"
 # Any: the client's types want its own TypedDicts; users write plain dictionaries.
@@ -84,3 +86,55 @@ async def test_async_client_streams(client: openai.OpenAI) -> None:
         stream = await create(model=MODEL, messages=QUESTION, stream=True)
         text = "".join([c.choices[0].delta.content or "" async for c in stream])
     assert "MotherFluxer" in text
+
+
+@pytest.fixture
+def slow_client(site: Site) -> openai.OpenAI:
+    """Return a client of a site whose one instance answers one request at a time, slowly."""
+    options = ("--echo-delay-ms=50",)
+    site.start_instance("echo", name="slow", slots=1, options=options).wait_connected()
+    return openai.OpenAI(base_url=f"{site.url}/v1", api_key=site.api_key(), max_retries=0)
+
+
+def words(count: int) -> Any:
+    return [{"role": "user", "content": "word " * count}]
+
+
+def test_hanging_up_frees_the_only_slot(slow_client: openai.OpenAI) -> None:
+    create = slow_client.chat.completions.create
+    with create(model="echo", messages=words(4000), stream=True) as endless:
+        assert next(chunk for chunk in endless if chunk.choices[0].delta.content)
+    # The endless answer would take minutes: this one is given only if that was stopped.
+    answer = create(model="echo", messages=words(2), timeout=30)
+    assert answer.choices[0].message.content == "word word "
+
+
+async def test_error_in_a_stream_raises_the_clients_error(shared_site: Site) -> None:
+    key = await asyncio.to_thread(shared_site.api_key, "breaks@example.org")
+    credential = await asyncio.to_thread(shared_site.issue_credential, "breaks")
+    sdk = openai.AsyncOpenAI(base_url=f"{shared_site.url}/v1", api_key=key, max_retries=0)
+    async with foreign(shared_site, credential, "breaks") as instance, sdk as client:
+        await instance.hear("welcome")
+        create = client.chat.completions.create
+        asked = asyncio.create_task(create(model="foreign-1", messages=QUESTION, stream=True))
+        job = await instance.hear("job")
+        await instance.chunk(job, 0, "Hel")
+        chunks = aiter(await asked)
+        while not (await anext(chunks)).choices[0].delta.content:
+            pass
+        failed = {"code": "bad_request", "message": "lab says no", "retryable": False}
+        await instance.say(type="failed", job=job["job"], attempt=job["attempt"], seq=1, **failed)
+        with pytest.raises(openai.APIError, match="lab says no") as raised:
+            await anext(chunks)
+    assert raised.value.code == "refused_by_instance"
+
+
+def test_model_without_an_instance_says_when_to_retry(
+    slow_client: openai.OpenAI, site: Site
+) -> None:
+    site.instances[0].stop()
+    wait_until(lambda: not list(slow_client.models.list()), "no model served")
+    with pytest.raises(openai.InternalServerError) as refused:
+        slow_client.chat.completions.create(model="echo", messages=words(2))
+    assert (refused.value.status_code, refused.value.code) == (503, "no_instance")
+    assert int(refused.value.response.headers["retry-after"]) > 0

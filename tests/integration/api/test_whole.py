@@ -88,7 +88,9 @@ async def test_answer_survives_its_instance(instance: Instance, router: LiveRout
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-async def test_client_that_hangs_up_stops_the_job(instance: Instance, is_streamed: bool) -> None:
+async def test_client_that_hangs_up_stops_the_job(
+    instance: Instance, is_streamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = chat(stream=is_streamed)
     job = await instance.job()
     instance.say(job, "some")
@@ -96,6 +98,10 @@ async def test_client_that_hangs_up_stops_the_job(instance: Instance, is_streame
     cancel = await instance.frame(frames.Cancel)
     assert cancel.job == job.job
     await asked.end()
+    [line] = [vars(record) for record in caplog.records if record.name == "apps.api.asgi"]
+    assert (line["status"], line["job"], line["instance"]) == (499, job.job, "one")
+    assert "error" not in line
+    assert "some" not in str(line)
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
