@@ -183,6 +183,7 @@ async def test_heartbeat_names_what_runs_and_how_fast(setup: Setup) -> None:
     beat = setup.desk.heartbeat()
     assert beat.running == ["j1"]
     assert beat.tokens_per_s == 5 / RATE_WINDOW_S
+    assert beat.load is not None
     setup.clock.now_s += 2 * RATE_WINDOW_S
     assert setup.desk.heartbeat().tokens_per_s == 0
     await setup.desk.close()

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
+from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.errors import ContainerError
 from motherfluxer_model.options import Options, parse_options
 from motherfluxer_model.program import Program, build_engine
@@ -18,13 +20,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for talkative in ("websockets", "httpx", "httpcore"):
         logging.getLogger(talkative).setLevel(logging.ERROR)  # headers hold the credential
+    code = 0
     try:
         options = parse_options(argv, os.environ)
         asyncio.run(_run(options))
     except ContainerError as error:
-        print(f"motherfluxer-model: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
-    return 0
+        print(f"motherfluxer-model: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        pass  # before there was anything to stop
+    if any(thread.name == ENGINE_THREAD for thread in threading.enumerate()):
+        # A model that is still loading cannot be interrupted, and must not be waited for.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 async def _run(options: Options) -> None:

@@ -14,6 +14,7 @@ from motherfluxer_model.core.mail import Mail, Opening
 from motherfluxer_model.core.outbox import JobOutbox
 from motherfluxer_model.engines.port import Engine
 from motherfluxer_model.errors import GenerationError
+from motherfluxer_model.load import measure_load
 from motherfluxer_wire.frames import Cancel, Heartbeat, Job, Usage, Welcome
 from motherfluxer_wire.limits import MAX_NOTE_CHARS
 
@@ -84,7 +85,10 @@ class Desk:
             self._stop(box)
             self._end(box, Refused("overloaded", "nobody acknowledges this answer", True))
         return Heartbeat(
-            running=self.mail.running, slots=self.slots, tokens_per_s=self.tokens_per_s
+            running=self.mail.running,
+            slots=self.slots,
+            tokens_per_s=self.tokens_per_s,
+            load=measure_load(),
         )
 
     @property

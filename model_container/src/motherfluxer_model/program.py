@@ -9,6 +9,7 @@ from typing import Any, Final
 from motherfluxer_model.desk import Desk
 from motherfluxer_model.engines.echo import EchoEngine
 from motherfluxer_model.engines.port import Engine
+from motherfluxer_model.errors import EngineLoadError
 from motherfluxer_model.health import HealthServer
 from motherfluxer_model.link import Identity, Link
 from motherfluxer_model.options import Options
@@ -18,12 +19,15 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def build_engine(options: Options) -> Engine:
-    """Make the engine that was asked for."""
+    """Make the engine that was asked for. Raises EngineLoadError where it is not installed."""
     if options.engine == "echo":
         return EchoEngine(options.model_name, delay_s=options.echo_delay_ms / 1000)
-    # torch takes seconds to import and is not installed where only `echo` runs
-    from motherfluxer_model.engines.transformers import TransformersEngine
-
+    try:
+        # torch takes seconds to import and is not installed where only `echo` runs
+        from motherfluxer_model.engines.transformers import TransformersEngine
+    except ImportError as error:
+        words = f"{error}; install what it needs: pip install '.[transformers]'"
+        raise EngineLoadError(words) from error
     return TransformersEngine(
         options.model,
         model_name=options.model_name,

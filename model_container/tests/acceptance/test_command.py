@@ -201,6 +201,17 @@ async def test_model_that_cannot_be_loaded_is_named(starter: Starter, tmp_path: 
     assert "Traceback" not in process.output
 
 
+async def test_loading_can_be_interrupted(starter: Starter, model_folder: Path) -> None:
+    process = await starter.start(
+        *("run", "--router", "http://127.0.0.1:9", "--health-port", "0"),
+        *("--model", str(model_folder)),
+        MOTHERFLUXER_CREDENTIAL=SECRET,
+    )
+    await process.wait_for("loading")
+    process.process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
 async def test_real_model_answers_over_the_wire(
     router: ScriptedRouter, starter: Starter, model_folder: Path
 ) -> None:

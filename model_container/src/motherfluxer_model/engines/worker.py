@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 
+from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.engines.sequence import Runner, Sequence
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Worker:
     def start(self, when_loaded: Callable[[BaseException | None], None]) -> None:
         """Start the thread; `when_loaded` is called in it, with the error if there was one."""
         self._thread = threading.Thread(
-            target=self._run, args=(when_loaded,), name="engine", daemon=True
+            target=self._run, args=(when_loaded,), name=ENGINE_THREAD, daemon=True
         )
         self._thread.start()
 
