@@ -104,17 +104,10 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
-        """A name is free again once its key is revoked."""
+        """Newest first. A name may be there twice: it is for people alone."""
 
         ordering = ("-created_at", "-id")
         verbose_name = "API key"
-        constraints = [
-            models.UniqueConstraint(
-                fields=("user", "name"),
-                condition=Q(revoked_at__isnull=True),
-                name="accounts_apikey_name_of_user",
-            ),
-        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"

@@ -39,9 +39,12 @@ def user_ensure(*, email: str) -> User:
 
 @transaction.atomic
 def api_key_issue(
-    *, user: User, name: str, expires_at: datetime | None = None
+    *, user: User, name: str, expires_at: datetime | None = None, is_name_fresh: bool = False
 ) -> tuple[ApiKey, str]:
     """Issue an API key; return it and its text, which is kept nowhere.
+
+    `is_name_fresh` refuses a name that the user has in use, so that a form sent again by a
+    reload issues nothing.
 
     Raises ApiKeyNameError, ApiKeyTooManyError.
     """
@@ -49,7 +52,7 @@ def api_key_issue(
     if not name or not name.isprintable() or len(name) > CONF.api_key_name_chars:
         raise ApiKeyNameError(f"A name has 1 to {CONF.api_key_name_chars} visible characters.")
     live = ApiKey.objects.filter(user=user, revoked_at=None)
-    if live.filter(name=name).exists():
+    if is_name_fresh and live.filter(name=name).exists():
         raise ApiKeyNameError(f"There is a key named '{name}' already. Choose another name.")
     if live.count() >= CONF.api_keys_of_user_count:
         raise ApiKeyTooManyError(CONF.api_keys_of_user_count)

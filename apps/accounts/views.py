@@ -30,7 +30,7 @@ def key_create(request: HttpRequest) -> HttpResponse:
     """Issue a key and show it in this one response."""
     name = request.POST.get("name", "")
     try:
-        _key, text = services.api_key_issue(user=_user(request), name=name)
+        _key, text = services.api_key_issue(user=_user(request), name=name, is_name_fresh=True)
     except AccountError as error:
         return _page(request, name=name, problem=str(error), status=400)
     return _page(request, text=text)

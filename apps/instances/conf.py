@@ -10,7 +10,7 @@ class InstancesConf:
     failures_before_wait_count: int = 10
     first_wait_s: int = 1
     longest_wait_s: int = 300
-    failures_forgotten_after_s: float = 900.0
+    failures_forgotten_after_s: float = 600.0
     remembered_addresses_count: int = 10_000
     touch_every_s: float = 30.0
     connected_for_s: float = 90.0

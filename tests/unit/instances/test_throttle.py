@@ -40,6 +40,14 @@ def test_one_ipv6_network_counts_as_one_address(last: str) -> None:
     assert counter.failed(address, now=0.0) == 1
 
 
+def test_ipv4_addresses_seen_as_ipv6_are_told_apart() -> None:
+    counter = FailureCounter(CONF)
+    for _ in range(50):
+        counter.failed("::ffff:192.0.2.1", now=0.0)
+    assert counter.failed("::ffff:192.0.2.2", now=0.0) is None
+    assert counter.failed("192.0.2.1", now=0.0) == CONF.longest_wait_s
+
+
 @given(st.lists(st.text(max_size=80), max_size=200))
 def test_memory_is_bounded_whatever_the_addresses(addresses: list[str]) -> None:
     counter = FailureCounter(InstancesConf(remembered_addresses_count=5))
