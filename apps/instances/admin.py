@@ -112,7 +112,7 @@ class CredentialAdmin(OwnThingsAdmin):
         state = credential.state_at(timezone.now())
         return format_html('<span class="mf-state mf-state-{}">{}</span>', state, state)
 
-    @admin.display(description="")
+    @admin.display(description="what you can do")
     def acts(self, credential: Credential) -> SafeString | str:
         """Offer what can be done with it."""
         if credential.revoked_at is not None:
