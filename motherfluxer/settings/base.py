@@ -177,6 +177,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "control_folder": str(VAR_DIR / "tasks-control"),
     }
 )
+CELERY_BEAT_SCHEDULE = {  # seconds between runs
+    "delete-old-demo-conversations": {
+        "task": "chat.delete_old_demo_conversations",
+        "schedule": 15 * 60,
+    },
+    "clear-expired-sessions": {
+        "task": "operations.clear_expired_sessions",
+        "schedule": 24 * 3600,
+    },
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
 LOGGING = {
