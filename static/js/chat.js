@@ -71,7 +71,13 @@ async function ask(text) {
 }
 
 function begin(text, data) {
-  root.querySelector("[data-welcome]")?.remove();
+  const welcome = root.querySelector("[data-welcome]");
+  if (welcome) {
+    const heading = welcome.querySelector("h1");
+    heading.className = "unseen";
+    heading.textContent = data.title;
+    welcome.replaceWith(heading);
+  }
   composer.clear();
   composer.form.elements.namedItem("conversation").value = data.conversation_id;
   if (location.pathname !== data.conversation_url) {

@@ -1,0 +1,286 @@
+"""The chat in a real browser: a visitor's first question to a registered user's history."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from tests.sites import Instance, Site
+
+pytestmark = pytest.mark.browser
+
+LONG_TEXT = " ".join(f"word{number}" for number in range(60))
+SiteFactory = Callable[..., Site]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    arguments = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile that remembers whatever the policy or a script complained about."""
+    context = chromium.new_context()
+    context.set_default_timeout(30_000)
+    complaints: list[str] = []
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    yield context
+    context.close()
+    # A refused question and a site that is away are no mistakes of the page.
+    assert [words for words in complaints if "Failed to load resource" not in words] == []
+
+
+@pytest.fixture(scope="module")
+def echo_site(_new_site: SiteFactory) -> Iterator[Site]:
+    """A site with a slow echo instance, for tests that disturb neither."""
+    site = _new_site().start()
+    slow_instance(site)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def slow_instance(site: Site, delay_ms: int = 60) -> Instance:
+    """Start an instance that says a question again, slowly enough to be disturbed."""
+    instance = site.start_instance("echo", options=(f"--echo-delay-ms={delay_ms}",))
+    return instance.wait_connected()
+
+
+def ask(page: Page, text: str) -> None:
+    page.get_by_test_id("composer").fill(text)
+    page.get_by_test_id("composer").press("Enter")
+
+
+def answer(page: Page, state: str, nth: int = 0) -> Locator:
+    """Return the nth answer, which is in that state."""
+    found = page.get_by_test_id("answer").nth(nth)
+    expect(found).to_have_attribute("data-state", state, timeout=30_000)
+    return found
+
+
+def text_of(turn: Locator) -> Locator:
+    return turn.locator("[data-text]")
+
+
+def sign_up(page: Page) -> None:
+    page.get_by_label("Email").fill("reader@example.org")
+    page.get_by_label("Password", exact=True).fill("correct-horse-9")
+    page.get_by_label("Password (again)").fill("correct-horse-9")
+    page.get_by_role("button", name="Create account").click()
+
+
+def test_visitor_gets_a_readable_answer_from_the_real_model(
+    start_site: SiteFactory, page: Page
+) -> None:
+    site = start_site(demo_limit="10/day")
+    site.start_instance("transformers", name="tiny-one").wait_connected()
+    page.goto(site.url)
+    expect(page.get_by_test_id("remaining")).to_have_text("10 of 10 left today")
+    ask(page, "What is MotherFluxer?")
+    done = answer(page, "complete")
+    expect(text_of(done)).to_have_text(
+        "MotherFluxer is a public chat site whose answers come from model instances that anybody"
+        " may run. A central router picks the instance that answers you."
+    )
+    expect(done.get_by_test_id("instance")).to_have_text("tiny-one")
+    expect(page.get_by_test_id("remaining")).to_have_text("9 of 10 left today")
+    done.get_by_role("link", name="Why this instance?").click()
+    expect(page.locator("main")).to_contain_text("tiny-one")
+
+
+def test_answer_grows_and_survives_a_reload_and_a_second_tab(
+    echo_site: Site, context: BrowserContext, page: Page
+) -> None:
+    page.goto(echo_site.url)
+    ask(page, LONG_TEXT)
+    running = text_of(answer(page, "running"))
+    expect(running).to_have_text(re.compile(r"word3\b"))
+    expect(running).not_to_have_text(re.compile("word59"))
+    other = context.new_page()
+    other.goto(page.url)
+    page.reload()
+    for one in (page, other):
+        expect(text_of(answer(one, "complete"))).to_have_text(LONG_TEXT)
+        expect(one.get_by_test_id("composer")).to_have_value("")
+
+
+def test_composer_stays_where_it_is_while_an_answer_streams(echo_site: Site, page: Page) -> None:
+    page.goto(echo_site.url)
+    ask(page, LONG_TEXT)
+    text = text_of(answer(page, "running"))
+    expect(text).to_have_text(re.compile(r"word1\b"))
+    before = page.get_by_test_id("composer").bounding_box()
+    expect(text).to_have_text(re.compile(r"word40\b"))
+    after = page.get_by_test_id("composer").bounding_box()
+    assert after == pytest.approx(before, abs=1)
+
+
+def test_escape_stops_and_what_there_is_stays(echo_site: Site, page: Page) -> None:
+    page.goto(echo_site.url)
+    ask(page, LONG_TEXT)
+    expect(text_of(answer(page, "running"))).to_have_text(re.compile(r"word3\b"))
+    page.keyboard.press("Escape")
+    said = text_of(answer(page, "stopped")).inner_text()
+    assert LONG_TEXT.startswith(said)
+    assert said != LONG_TEXT
+    expect(page.get_by_test_id("send")).to_be_visible()
+    page.reload()
+    expect(text_of(answer(page, "stopped"))).to_have_text(said)
+
+
+def test_shift_enter_makes_a_new_line(echo_site: Site, page: Page) -> None:
+    page.goto(echo_site.url)
+    composer = page.get_by_test_id("composer")
+    composer.press_sequentially("one")
+    composer.press("Shift+Enter")
+    composer.press_sequentially("two")
+    composer.press("Enter")
+    assert text_of(answer(page, "complete")).text_content() == "one\ntwo"
+
+
+def test_markup_from_a_model_is_only_text(echo_site: Site, page: Page) -> None:
+    page.goto(echo_site.url)
+    evil = "<img src=x onerror=alert(1)> <script>alert(2)</script> **bold**"
+    ask(page, evil)
+    for _ in range(2):
+        done = answer(page, "complete")
+        expect(text_of(done)).to_have_text(evil)
+        expect(done.locator("img, script")).to_have_count(0)
+        page.reload()
+
+
+def test_another_instance_goes_on_when_one_is_killed(site: Site, page: Page) -> None:
+    first = slow_instance(site)
+    page.goto(site.url)
+    ask(page, LONG_TEXT)
+    expect(text_of(answer(page, "running"))).to_have_text(re.compile(r"word5\b"))
+    first.kill9()
+    expect(page.get_by_test_id("place")).to_contain_text("No instance is connected right now.")
+    site.start_instance("echo", name="second").wait_connected()
+    done = answer(page, "complete")
+    assert text_of(done).text_content() == LONG_TEXT
+    expect(done.get_by_test_id("instance")).to_have_text("second")
+    expect(done).to_contain_text("attempt 2")
+
+
+def test_without_an_instance_visitors_keep_their_place(site: Site, page: Page) -> None:
+    page.goto(site.url)
+    ask(page, "Is anybody there?")
+    place = page.get_by_test_id("place")
+    expect(place).to_have_text(
+        "No instance is connected right now. You are number 1 in the queue;"
+        " the answer starts as soon as one joins."
+    )
+    page.reload()
+    expect(place).to_contain_text("You are number 1 in the queue")
+    slow_instance(site, delay_ms=0)
+    expect(text_of(answer(page, "complete"))).to_have_text("Is anybody there?")
+    expect(place).to_be_hidden()
+
+
+def test_killed_site_tells_that_the_answer_was_interrupted(site: Site, page: Page) -> None:
+    slow_instance(site)
+    page.goto(site.url)
+    ask(page, LONG_TEXT)
+    expect(text_of(answer(page, "running"))).to_have_text(re.compile(r"word3\b"))
+    assert site.program is not None
+    site.program.kill9()
+    site.start()
+    failed = answer(page, "failed")
+    expect(failed.get_by_test_id("failure")).to_contain_text("interrupted")
+    failed.get_by_role("button", name="Ask again").click()
+    expect(page.get_by_test_id("composer")).to_have_value(LONG_TEXT)
+
+
+def test_limit_leads_to_an_account_without_limit(start_site: SiteFactory, page: Page) -> None:
+    site = start_site(demo_limit="2/day")
+    slow_instance(site, delay_ms=0)
+    page.goto(site.url)
+    for nth, question in enumerate(("one", "two")):
+        ask(page, question)
+        answer(page, "complete", nth)
+    ask(page, "three")
+    expect(page.get_by_role("alert")).to_contain_text("You have used your 2 free answers for today")
+    expect(page.get_by_test_id("composer")).to_have_value("three")
+    expect(page.get_by_test_id("remaining")).to_have_text("0 of 2 left today")
+    page.get_by_role("link", name="Create a free account").click()
+    sign_up(page)
+    expect(page.get_by_test_id("composer")).to_be_focused()
+    expect(page.get_by_test_id("remaining")).to_have_count(0)
+    for nth, question in enumerate(("four", "five", "six")):
+        ask(page, question)
+        answer(page, "complete", nth)
+    page.get_by_role("link", name="History", exact=True).click()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete “four”").click()
+    expect(page.get_by_text("Nothing yet.")).to_be_visible()
+
+
+def test_registered_user_signs_out_and_in_again(site: Site, page: Page) -> None:
+    page.goto(f"http://{site.host('user')}:{site.port}/accounts/signup/")
+    expect(page.locator("main")).to_contain_text(str(site.folder / "mail"))
+    sign_up(page)
+    page.get_by_role("link", name="Account").click()
+    page.get_by_role("link", name="Sign out").click()
+    page.get_by_role("button", name="Sign Out").click()
+    page.get_by_label("Email").fill("reader@example.org")
+    page.get_by_label("Password").fill("correct-horse-9")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_test_id("composer")).to_be_visible()
+
+
+def test_page_works_without_scripts(echo_site: Site, chromium: Browser) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(echo_site.url)
+    page.get_by_test_id("composer").fill("plain")
+    page.get_by_test_id("send").click()
+    expect(text_of(answer(page, "complete"))).to_have_text("plain")
+    page.goto(echo_site.url)
+    page.get_by_role("button", name="Tell me a joke").click()
+    expect(text_of(answer(page, "complete"))).to_have_text("Tell me a joke")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_fit_and_are_accessible(
+    shared_site: Site, chromium: Browser, scheme: str, width: int
+) -> None:
+    context = chromium.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport={"width": width, "height": 800},
+    )
+    page = context.new_page()
+    user = f"http://{shared_site.host('user')}:{shared_site.port}"
+    for url in (shared_site.url, f"{user}/accounts/signup/", f"{user}/accounts/login/"):
+        page.goto(url)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    context.close()
+
+
+def test_conversation_with_everything_in_it_is_accessible(echo_site: Site, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(echo_site.url)
+    ask(page, "x" * 400)
+    answer(page, "complete")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

@@ -1,0 +1,27 @@
+"""The default model."""
+
+import pytest
+from django.db import IntegrityError
+
+from apps.catalog.models import CatalogModel
+from apps.router import ports
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_without_a_default_any_model_will_do() -> None:
+    await CatalogModel.objects.acreate(name="tiny")
+    assert await ports.model_catalog.get().default_model() is None
+
+
+async def test_default_and_display_names_are_told() -> None:
+    await CatalogModel.objects.acreate(name="phi-2", display_name="Phi 2", is_default=True)
+    await CatalogModel.objects.acreate(name="tiny")
+    assert await ports.model_catalog.get().default_model() == "phi-2"
+    assert await ports.model_catalog.get().display_names() == {"phi-2": "Phi 2"}
+
+
+def test_two_defaults_are_refused() -> None:
+    CatalogModel.objects.create(name="one", is_default=True)
+    with pytest.raises(IntegrityError):
+        CatalogModel.objects.create(name="two", is_default=True)

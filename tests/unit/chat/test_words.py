@@ -1,0 +1,62 @@
+"""What people are told, and what they can do about it."""
+
+import pytest
+
+from apps.chat.words import allowance_words, duration_words, error_words, place_words
+from apps.router.errors import ErrorCode
+from apps.router.ports import Allowance
+
+
+def allowance(left: int = 0) -> Allowance:
+    return Allowance(limit=10, left=left, resets_at=10_000.0)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_code_has_words_for_visitors_and_users(code: ErrorCode) -> None:
+    for whose in (None, allowance()):
+        words = error_words(code, "Said by the router.", allowance=whose)
+        assert words.message.endswith(".")
+        assert words.code == code
+
+
+def test_limit_invites_to_register() -> None:
+    words = error_words(ErrorCode.DEMO_LIMIT_REACHED, allowance=allowance())
+    assert words.offers_signup
+    assert "10 free answers" in words.message
+
+
+def test_only_visitors_are_invited_when_the_queue_is_full() -> None:
+    assert error_words(ErrorCode.QUEUE_FULL, allowance=allowance()).offers_signup
+    assert not error_words(ErrorCode.QUEUE_FULL).offers_signup
+
+
+def test_unknown_code_says_what_the_router_said() -> None:
+    assert error_words("new_code", "Said by the router.").message == "Said by the router."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "1 minute"),
+        (60, "1 minute"),
+        (61, "2 minutes"),
+        (3540, "59 minutes"),
+        (3541, "1 hour"),
+        (86400, "24 hours"),
+    ],
+)
+def test_duration_is_rounded_up(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+def test_untouched_allowance_has_no_end_to_tell() -> None:
+    assert allowance_words(allowance(left=10), now=0) == ""
+    assert allowance_words(allowance(left=9), now=9_000.0) == "resets in 17 minutes"
+
+
+def test_place_says_what_it_waits_for() -> None:
+    assert place_words(place=2, waiting=2, online=0).startswith(
+        "No instance is connected right now. You are number 2 in the queue"
+    )
+    assert place_words(place=3, waiting=7, online=1).endswith("number 3 of 7 in the queue.")
+    assert place_words(place=1, waiting=7, online=1).endswith("You are next.")
