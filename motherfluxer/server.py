@@ -39,7 +39,7 @@ def server_config() -> uvicorn.Config:
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
         ws_per_message_deflate=False,
-        lifespan="auto",
+        lifespan="on",
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,

@@ -19,6 +19,20 @@ call_command("check")
 for urlconf in settings.SITE_URLCONFS.values():
     get_resolver(urlconf).url_patterns
 import motherfluxer.asgi
+call_command("migrate", verbosity=0)
+import asyncio
+from django.test import AsyncClient
+from apps.router.live.runtime import running_router
+
+async def visit():
+    async with running_router():
+        for site in ("", "user.", "admin.", "superadmin."):
+            for path in ("/", "/accounts/login/", "/docs/", "/transparency", "/readyz"):
+                host = site + settings.MOTHERFLUXER_DOMAIN
+                answer = await AsyncClient().get(path, headers={"host": host})
+                assert answer.status_code < 500 or path == "/readyz", (site, path)
+
+asyncio.run(visit())
 """
 WITHOUT_OUR_USERS = """
 AUTH_USER_MODEL = "auth.User"
