@@ -1,13 +1,41 @@
 """Counts what visitors have taken, in memory or in Redis, in windows that begin with the first."""
 
-import asyncio
 import time
-from weakref import WeakKeyDictionary
+from typing import Protocol
 
+from asgiref.sync import sync_to_async
 from limits import RateLimitItem
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
+from limits.storage import RedisStorage
 
-CounterStorage = MemoryStorage | RedisStorage
+
+class Counters(Protocol):
+    """Named counters that expire; `incr` returns the new count, atomically."""
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add to a counter and return it; `expiry` seconds count from its first."""
+        ...
+
+    async def get(self, key: str) -> int:
+        """Return a counter, 0 where there is none."""
+        ...
+
+    async def get_expiry(self, key: str) -> float:
+        """Return when a counter ends, in seconds since the epoch."""
+        ...
+
+
+class RedisCounters:
+    """Counters in Redis.
+
+    The blocking client in threads: its connections outlive event loops, and close by themselves.
+    """
+
+    def __init__(self, url: str) -> None:
+        storage = RedisStorage(url.replace("unix://", "redis+unix://", 1))
+        self.incr = sync_to_async(storage.incr, thread_sensitive=False)
+        self.get = sync_to_async(storage.get, thread_sensitive=False)
+        self.get_expiry = sync_to_async(storage.get_expiry, thread_sensitive=False)
 
 
 class AnswerCounter:
@@ -15,45 +43,29 @@ class AnswerCounter:
 
     def __init__(self, limit: RateLimitItem, redis_url: str | None) -> None:
         self.limit = limit
-        self._redis_url = redis_url
-        self._memory = MemoryStorage()
-        # Redis connections belong to the event loop that opened them.
-        self._redis: WeakKeyDictionary[asyncio.AbstractEventLoop, RedisStorage] = (
-            WeakKeyDictionary()
-        )
+        self._counters: Counters = RedisCounters(redis_url) if redis_url else MemoryStorage()
 
     async def take(self, key: str) -> bool:
         """Take one; False when the window is used up."""
-        storage, name = self._storage(), self.limit.key_for(key)
-        taken = await storage.incr(name, self.limit.get_expiry())
-        if taken > self.limit.amount:
-            await storage.incr(name, self.limit.get_expiry(), amount=-1)
+        name, expiry = self.limit.key_for(key), self.limit.get_expiry()
+        if await self._counters.incr(name, expiry) > self.limit.amount:
+            await self._counters.incr(name, expiry, amount=-1)
             return False
         return True
 
     async def give_back(self, key: str) -> None:
         """Return one of those taken in this window, if any was."""
-        storage, name = self._storage(), self.limit.key_for(key)
-        if await storage.get(name) > 0:
-            await storage.incr(name, self.limit.get_expiry(), amount=-1)
+        name = self.limit.key_for(key)
+        if await self._counters.get(name) > 0:
+            await self._counters.incr(name, self.limit.get_expiry(), amount=-1)
 
     async def left(self, key: str) -> int:
         """Return how many are left."""
-        taken = await self._storage().get(self.limit.key_for(key))
-        return max(0, self.limit.amount - taken)
+        return max(0, self.limit.amount - await self._counters.get(self.limit.key_for(key)))
 
     async def resets_at(self, key: str) -> float:
         """Return when the window ends, in seconds since the epoch; a fresh one has yet to begin."""
-        storage, name = self._storage(), self.limit.key_for(key)
-        if await storage.get(name) > 0:
-            return float(await storage.get_expiry(name))
+        name = self.limit.key_for(key)
+        if await self._counters.get(name) > 0:
+            return float(await self._counters.get_expiry(name))
         return time.time() + self.limit.get_expiry()
-
-    def _storage(self) -> CounterStorage:
-        if self._redis_url is None:
-            return self._memory
-        loop = asyncio.get_running_loop()
-        if loop not in self._redis:
-            url = self._redis_url.replace("unix://", "redis+unix://", 1)
-            self._redis[loop] = RedisStorage(f"async+{url}", implementation="redispy")
-        return self._redis[loop]

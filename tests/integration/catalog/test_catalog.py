@@ -1,12 +1,21 @@
 """The default model."""
 
+from collections.abc import AsyncIterator
+
 import pytest
-from django.db import IntegrityError
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, connections
 
 from apps.catalog.models import CatalogModel
 from apps.router import ports
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _no_connection_left() -> AsyncIterator[None]:
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 async def test_without_a_default_any_model_will_do() -> None:

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import connections
 from django.test import AsyncClient
 
 from apps.router.errors import ErrorCode, JobError
@@ -57,6 +59,7 @@ class Answering:
 async def router() -> AsyncIterator[LiveRouter]:
     async with running_router() as live:
         yield live
+    await sync_to_async(connections.close_all)()
 
 
 @pytest.fixture
