@@ -185,7 +185,7 @@ def train(
                 f"step {step:5d}  loss {loss.item():.4f}  {time.monotonic() - started:.0f} s",
                 flush=True,
             )
-    model.eval().to(torch.bfloat16)
+    model.train(mode=False).to(torch.bfloat16)
     return model
 
 
