@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+# Machines are shared: how long an example takes says nothing about the product.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 _OURS = ["apps.router", "motherfluxer_wire", "motherfluxer_model"]
 

@@ -4,6 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Machines are shared: how long an example takes says nothing about the product.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 WORDS = (
     "the router picks an instance and the answer goes on where it stopped; "
