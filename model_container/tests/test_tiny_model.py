@@ -1,7 +1,7 @@
 """The bundled tiny model says what it was taught, also later in a chat, and refuses the rest."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -27,8 +27,12 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def speaker() -> Speaker:
-    return Speaker(TARGET)
+def speaker() -> Iterator[Speaker]:
+    # Two threads wait for each other on a busy machine: ten times slower than one.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Speaker(TARGET)
+    torch.set_num_threads(before)
 
 
 def share(results: Sequence[bool]) -> float:
