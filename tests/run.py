@@ -23,6 +23,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 # What touches a database, a bus or a whole site runs on both.
 ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/conformance")
+# These start what `make run` starts, which is the embedded default by design: once is enough.
+EMBEDDED_ONLY: Final = ("tests/acceptance/test_local.py", "tests/acceptance/test_first_hour.py")
 ALLOWED_SKIP: Final = "gpu:"
 _SERVER_VARIABLES: Final = ("DATABASE_URL", "REDIS_URL")
 
@@ -97,7 +99,8 @@ def run_all(options: list[str]) -> list[Round]:
     paths = [path for path in ON_REAL_SERVERS if list((ROOT / path).rglob("test_*.py"))]
     with servers_given_or_started() as servers:
         real = {**embedded, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
-        rounds.append(run_round("PostgreSQL and Redis", paths, real, options))
+        without = [f"--ignore={path}" for path in EMBEDDED_ONLY]
+        rounds.append(run_round("PostgreSQL and Redis", paths, real, [*options, *without]))
     return rounds
 
 
