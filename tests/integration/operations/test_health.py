@@ -4,8 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.test import AsyncClient
 
+from apps.accounts.services import first_accounts_make
+from apps.instances.selectors import operator_id
+from apps.instances.services import credential_issue
 from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import LiveRouter, running_router
 from apps.router.ports import Admission
@@ -29,8 +33,18 @@ async def _get(path: str, host: str = "localhost") -> tuple[int, dict[str, Any]]
     return response.status_code, response.json()
 
 
-def _join(router: LiveRouter) -> None:
-    admission = Admission(credential_id="x", credential_name="x", operator_email="op@example.org")
+def _credential_id() -> str:
+    """Make a real credential: the live router cuts links whose credential is none."""
+    first_accounts_make(domain="example.org")
+    operator = operator_id(email="operator@example.org")
+    return credential_issue(operator_id=operator, name="x")[0].token_id
+
+
+async def _join(router: LiveRouter) -> None:
+    token_id = await database_sync_to_async(_credential_id)()
+    admission = Admission(
+        credential_id=token_id, credential_name="x", operator_email="operator@example.org"
+    )
     served = Model(name="tiny", context_tokens=512, max_output_tokens=128)
     hello = Hello(agent="test/1", instance="box", models=[served], slots=1)
     router.gateway.link_opened(InstanceLink(session="s", admission=admission), hello)
@@ -43,7 +57,7 @@ async def test_every_site_says_that_it_lives(host: str) -> None:
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_a_site_with_an_instance_is_ready(router: LiveRouter, host: str) -> None:
-    _join(router)
+    await _join(router)
     status, body = await _get("/readyz", host)
     assert (status, body["status"]) == (200, "ready")
     assert all(body[part]["ok"] for part in ("database", "bus", "instances"))
