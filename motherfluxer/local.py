@@ -134,7 +134,7 @@ def instance_command(environment: Environment) -> list[str]:
 
 
 def children_of(environment: Environment) -> list[Child]:
-    """Return what runs, in the order in which it is stopped."""
+    """Return what runs: the site, an instance, the housekeeping."""
     return [
         Child("site", [sys.executable, "-m", "motherfluxer.server"]),
         Child("instance", instance_command(environment)),
@@ -217,8 +217,10 @@ class Local:
         say("\nStopping …")
         for child in self.children:
             child.is_wanted = False
-        await self.children[0].stop(STOP_S)
-        await asyncio.gather(*(child.stop(KILL_S) for child in self.children[1:]))
+        site, instance, housekeeping = self.children
+        # The instance last: answers that still run need it.
+        await asyncio.gather(site.stop(STOP_S), housekeeping.stop(KILL_S))
+        await instance.stop(KILL_S)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, greeting, return_exceptions=True)
