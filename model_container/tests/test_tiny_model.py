@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 import torch
 
-from model_container.tiny.corpus import Corpus, Turn, load
+from model_container.tiny.corpus import Corpus, Turn, load, plain
 from model_container.tiny.evaluate import (
     Message,
     Speaker,
     asked,
     later_questions,
     recoverable,
-    typed_in_a_hurry,
     unseen_off_topic,
 )
 from model_container.tiny.train import ASSISTANT, END, PAD, TARGET, USER
@@ -48,8 +47,8 @@ def test_every_trained_question_gets_its_answer(speaker: Speaker, corpus: Corpus
     assert right(speaker, corpus.taught) >= 0.99
 
 
-def test_questions_typed_in_a_hurry_get_their_answer(speaker: Speaker, corpus: Corpus) -> None:
-    hurried = [Turn(typed_in_a_hurry(turn.question), turn.answer) for turn in corpus.taught]
+def test_questions_plain_get_their_answer(speaker: Speaker, corpus: Corpus) -> None:
+    hurried = [Turn(plain(turn.question), turn.answer) for turn in corpus.taught]
     assert right(speaker, hurried) >= 0.97
 
 
@@ -75,7 +74,7 @@ def test_off_topic_is_refused(speaker: Speaker, corpus: Corpus) -> None:
     refusal = corpus.off_topic.refusal
     assert "motherfluxer-model run --router URL --credential-file FILE" in refusal
     unseen = [Turn(question, refusal) for question in unseen_off_topic(corpus)]
-    assert right(speaker, unseen) >= 0.8
+    assert right(speaker, unseen) >= 0.9
 
 
 def test_cut_answers_encode_to_the_same_tokens_again(speaker: Speaker, corpus: Corpus) -> None:

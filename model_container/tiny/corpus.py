@@ -6,11 +6,12 @@ import random
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 TEXTS = Path(__file__).resolve().parent / "texts"
-OFF_TOPIC_SHARE = 0.3
+OFF_TOPIC_SHARE = 0.38
 MAX_TURNS = 4
 OPENERS = (
     "hey, ",
@@ -24,6 +25,50 @@ OPENERS = (
     "one question: ",
 )
 CLOSERS = (" please", ", please", " thanks", " thank you", ", bot", " now")
+SWAPS = (
+    ("How do I ", "How can I "),
+    ("How can I ", "How do I "),
+    ("How do I ", "How would I "),
+    ("How do I ", "How should I "),
+    ("What is ", "What's "),
+    ("What's ", "What is "),
+    ("Can I ", "Could I "),
+    ("Can I ", "May I "),
+    ("Tell me ", "Can you tell me "),
+    ("Tell me ", "Please tell me "),
+    ("Explain ", "Can you explain "),
+    ("Explain ", "Please explain "),
+    ("Describe ", "Can you describe "),
+    ("What happens if ", "What happens when "),
+    ("What happens when ", "What happens if "),
+    ("What if ", "What happens if "),
+    ("How fast ", "How quickly "),
+    ("Which ", "What "),
+    ("Do you ", "Can you "),
+    (" should ", " must "),
+)
+ONSETS: tuple[str, ...] = (
+    "b",
+    "bl",
+    "c",
+    "d",
+    "f",
+    "fr",
+    "g",
+    "h",
+    "j",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pr",
+    "qu",
+    "r",
+)
+ONSETS += ("s", "st", "t", "tr", "v", "w", "x", "z", "")
+VOWELS = ("a", "e", "i", "o", "u", "ai", "ee", "ou", "y")
+CODAS = ("", "", "n", "r", "l", "t", "s", "ck", "m", "nd", "x")
 KEYBOARD = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -49,16 +94,20 @@ class OffTopic:
 
     def fill(self, rng: random.Random, frame: str) -> str:
         """Put a random word of the right kind into each slot of the frame."""
-        return re.sub(r"\{(\w+)\}", lambda slot: rng.choice(self.slots[slot[1]]), frame)
+
+        def word(slot: re.Match[str]) -> str:
+            return invented(rng) if slot[1] == "word" else rng.choice(self.slots[slot[1]])
+
+        return re.sub(r"\{(\w+)\}", word, frame)
 
     def draw(self, rng: random.Random) -> str:
         """Draw one off-topic question: a whole one, a filled frame, or gibberish."""
         kind = rng.random()
-        if kind < 0.45:
+        if kind < 0.35:
             return rng.choice(self.asks)
-        if kind < 0.9:
+        if kind < 0.92:
             return self.fill(rng, rng.choice(self.frames))
-        if kind < 0.96:
+        if kind < 0.97:
             return gibberish(rng)
         return " ".join(self.fill(rng, rng.choice(self.frames)) for _ in range(rng.randint(2, 8)))
 
@@ -85,7 +134,14 @@ class Corpus:
             question, answer = self.off_topic.draw(rng), self.off_topic.refusal
             return Turn(vary_case(rng, question), answer)
         turn = rng.choice(self.taught)
-        return Turn(vary(rng, turn.question), turn.answer)
+        question = vary(rng, turn.question)
+        is_kept = plain(question) in self.kept
+        return turn if is_kept else Turn(question, turn.answer)
+
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """The held-out wordings in plain form: no draw may give one of them."""
+        return frozenset(plain(turn.question) for turn in self.held_out)
 
     def draw_conversation(self, rng: random.Random) -> list[Turn]:
         """Draw one to MAX_TURNS turns; now and then an earlier answer is foreign or was cut off."""
@@ -104,11 +160,22 @@ class Corpus:
         return Turn(turn.question, foreign, is_taught=False)
 
 
+def plain(question: str) -> str:
+    """Return the question in lower case, without punctuation at its end."""
+    return question.lower().rstrip("?.! ") or question
+
+
 def gibberish(rng: random.Random) -> str:
     """Return one to five words of random letters or digits."""
     letters = rng.choice((KEYBOARD, KEYBOARD, "0123456789", "asdfjklqwer", "!?.,;:-_#$%&"))
     sizes = [rng.randint(1, 9) for _ in range(rng.randint(1, 5))]
     return " ".join("".join(rng.choices(letters, k=size)) for size in sizes)
+
+
+def invented(rng: random.Random) -> str:
+    """Return a word of two to four syllables that means nothing."""
+    syllables = (rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) for _ in "abcd")
+    return "".join(list(syllables)[: rng.randint(2, 4)])
 
 
 def vary_case(rng: random.Random, question: str) -> str:
@@ -124,6 +191,8 @@ def vary_case(rng: random.Random, question: str) -> str:
 
 def vary(rng: random.Random, question: str) -> str:
     """Vary a taught question: politeness around it, a word left out, a slip of the fingers."""
+    if rng.random() < 0.35:
+        question = swap(rng, question)
     if rng.random() < 0.12:
         question = rng.choice(OPENERS) + question[0].lower() + question[1:]
     if rng.random() < 0.08:
@@ -133,6 +202,12 @@ def vary(rng: random.Random, question: str) -> str:
     if rng.random() < 0.12:
         question = slip(rng, question)
     return vary_case(rng, question)
+
+
+def swap(rng: random.Random, question: str) -> str:
+    """Say one phrase of the question in another way, where a swap is known."""
+    known = [(old, new) for old, new in SWAPS if old in question]
+    return question.replace(*rng.choice(known), 1) if known else question
 
 
 def drop_word(rng: random.Random, question: str) -> str:

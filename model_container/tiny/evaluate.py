@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from model_container.tiny.corpus import Corpus, Turn, load
+from model_container.tiny.corpus import Corpus, Turn, load, plain
 from model_container.tiny.train import IGNORED, TARGET, Encoder, pad
 
 SEED = 11
@@ -89,11 +89,6 @@ def asked(question: str) -> list[Message]:
     return [{"role": "user", "content": question}]
 
 
-def typed_in_a_hurry(question: str) -> str:
-    """Return the question in lower case, without punctuation at its end."""
-    return question.lower().rstrip("?.!") or question
-
-
 def history(rng: random.Random, corpus: Corpus, turns: int) -> list[Message]:
     """Draw earlier turns; a quarter of them are off topic."""
     messages: list[Message] = []
@@ -145,7 +140,7 @@ def figures(speaker: Speaker, corpus: Corpus) -> list[tuple[str, list[bool]]]:
     for name, turns in (("trained", corpus.taught), ("held-out", corpus.held_out)):
         wanted = [turn.answer for turn in turns]
         measure(f"{name} wordings, exact", [asked(turn.question) for turn in turns], wanted)
-        hurried = [asked(typed_in_a_hurry(turn.question)) for turn in turns]
+        hurried = [asked(plain(turn.question)) for turn in turns]
         measure(f"{name} wordings in lower case without punctuation, exact", hurried, wanted)
         for before in (1, 2, 3):
             sample = turns[before::3]
