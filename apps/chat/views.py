@@ -2,7 +2,9 @@
 
 import asyncio
 import uuid
-from typing import Any
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.views import redirect_to_login
@@ -22,24 +24,37 @@ from apps.chat.visits import asker_of, is_users_site, visitor_named, visitor_rem
 from apps.chat.words import Words, error_words
 from apps.router.errors import ErrorCode, JobRefusedError
 
+_P = ParamSpec("_P")
+
+
+def for_asker(
+    view: Callable[Concatenate[HttpRequest, Asker, _P], Coroutine[Any, Any, HttpResponse]],
+) -> Callable[..., Coroutine[Any, Any, HttpResponse]]:
+    """Give a view whoever asks; send a reader whom nobody lets in to the sign-in page."""
+
+    @wraps(view)
+    async def call(request: HttpRequest, *args: _P.args, **kwargs: _P.kwargs) -> HttpResponse:
+        asker = await asker_of(request)
+        return _sign_in(request) if asker is None else await view(request, asker, *args, **kwargs)
+
+    return call
+
 
 @never_cache
 @require_safe
-async def home(request: HttpRequest) -> HttpResponse:
+@for_asker
+async def home(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Show a new chat."""
-    asker = await asker_of(request)
-    if asker is None:
-        return _sign_in(request)
     return render(request, "chat/chat.html", await pages.chat_page(request, asker))
 
 
 @never_cache
 @require_safe
-async def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+@for_asker
+async def conversation(
+    request: HttpRequest, asker: Asker, conversation_id: uuid.UUID
+) -> HttpResponse:
     """Show a conversation to whoever it belongs to."""
-    asker = await asker_of(request)
-    if asker is None:
-        return _sign_in(request)
     found = await _conversation_or_404(conversation_id, asker)
     context = await pages.chat_page(request, asker, conversation=found)
     return render(request, "chat/chat.html", context)
@@ -47,11 +62,9 @@ async def conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Http
 
 @never_cache
 @require_POST
-async def ask(request: HttpRequest) -> HttpResponse:
+@for_asker
+async def ask(request: HttpRequest, reader: Asker) -> HttpResponse:
     """Take a question. Scripts get the answer's stream at once, a plain form waits for it."""
-    reader = await asker_of(request)
-    if reader is None:
-        return _sign_in(request)
     asker = visitor_named(reader)
     found = await _asked_conversation(request, asker)
     try:
@@ -71,11 +84,9 @@ async def ask(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_POST
-async def stop(request: HttpRequest) -> HttpResponse:
+@for_asker
+async def stop(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Stop an answer of the reader's; one that has ended is left as it is."""
-    asker = await asker_of(request)
-    if asker is None:
-        return _sign_in(request)
     message_id = _uuid_or_404(request.POST.get("answer", ""))
     answer = running_find(message_id=message_id)
     if answer is None or answer.asker.requester != asker.requester:
@@ -89,11 +100,11 @@ async def stop(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_POST
-async def conversation_delete(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+@for_asker
+async def conversation_delete(
+    request: HttpRequest, asker: Asker, conversation_id: uuid.UUID
+) -> HttpResponse:
     """Delete a conversation of the reader's."""
-    asker = await asker_of(request)
-    if asker is None:
-        return _sign_in(request)
     found = await _conversation_or_404(conversation_id, asker)
     await services.conversation_delete(conversation_id=found.pk)
     return HttpResponseRedirect(reverse("chat:history" if is_users_site(request) else "chat:home"))
@@ -101,11 +112,9 @@ async def conversation_delete(request: HttpRequest, conversation_id: uuid.UUID) 
 
 @never_cache
 @require_safe
-async def history(request: HttpRequest) -> HttpResponse:
+@for_asker
+async def history(request: HttpRequest, asker: Asker) -> HttpResponse:
     """List a registered user's conversations."""
-    asker = await asker_of(request)
-    if asker is None:
-        return _sign_in(request)
     if asker.user_id is None:
         raise Http404
     context = await pages.history_page(asker.user_id)
