@@ -1,18 +1,11 @@
 """Fills the router's `caller_gate`: whose API key a token is."""
 
-import hashlib
-import hmac
-from typing import Final
-
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
 from apps.accounts import selectors, services
 from apps.router.ports import Caller
-from motherfluxer_wire.tokens import API_KEY_PREFIX, Token, parse_token
-
-_NOBODY: Final = Token(API_KEY_PREFIX, "-", "nobody")
-_NO_DIGEST: Final = hashlib.sha256(b"").hexdigest()
+from motherfluxer_wire.tokens import API_KEY_PREFIX, presented_token
 
 
 class ApiKeyGate:
@@ -26,9 +19,9 @@ class ApiKeyGate:
 
 
 def _identify(text: str) -> Caller | None:
-    token = parse_token(API_KEY_PREFIX, text) or _NOBODY
+    token = presented_token(API_KEY_PREFIX, text)
     key = selectors.api_key_of_token(token_id=token.id)
-    is_right = hmac.compare_digest(token.digest, key.digest if key is not None else _NO_DIGEST)
+    is_right = token.matches(None if key is None else key.digest)
     now = timezone.now()
     if key is None or not is_right or not key.is_valid_at(now) or not key.user.is_active:
         return None

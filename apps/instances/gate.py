@@ -1,11 +1,9 @@
 """Fills the router's `instance_gate`: who may connect, and the record of who did."""
 
-import hashlib
-import hmac
 import logging
 import time
 from collections.abc import Callable
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import msgspec
 from channels.db import database_sync_to_async
@@ -17,20 +15,16 @@ from apps.instances.models import Credential
 from apps.instances.throttle import FailureCounter
 from apps.router.ports import Admission, LinkRefusal
 from motherfluxer_wire.frames import Hello
-from motherfluxer_wire.tokens import INSTANCE_PREFIX, Token, parse_token
+from motherfluxer_wire.tokens import INSTANCE_PREFIX, presented_token
 
 logger = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-# Stands in for what is malformed or unknown, so that every refusal does the same work.
-_NOBODY: Final = Token(INSTANCE_PREFIX, "-", "nobody")
-_NO_DIGEST: Final = hashlib.sha256(b"").hexdigest()
-
 
 async def _in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run a query beside the event loop, in any thread, leaving no connection open there."""
+    """Run a query beside the event loop, in any thread, on that thread's own connection."""
     result: _T = await database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
     return result
 
@@ -90,10 +84,9 @@ class CredentialGate:
 
 
 def _admission(text: str, address: str) -> Admission | None:
-    token = parse_token(INSTANCE_PREFIX, text) or _NOBODY
+    token = presented_token(INSTANCE_PREFIX, text)
     credential = selectors.credential_of_token(token_id=token.id)
-    expected = credential.digest if credential is not None else _NO_DIGEST
-    is_right = hmac.compare_digest(token.digest, expected)
+    is_right = token.matches(None if credential is None else credential.digest)
     # What follows takes time that only the holder of the right secret can measure.
     if credential is None or not is_right or not _is_usable(credential):
         return None

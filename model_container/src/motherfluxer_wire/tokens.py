@@ -5,6 +5,7 @@ and a secret scanner a real token from a look-alike.
 """
 
 import hashlib
+import hmac
 import re
 import zlib
 from collections.abc import Callable
@@ -21,6 +22,8 @@ _SHAPE: Final = re.compile(
     rf"([a-z]+)_([0-9A-Za-z]{{{_ID_CHARS}}})_([0-9A-Za-z]{{{_SECRET_CHARS + _CHECKSUM_CHARS}}})"
 )
 
+_NO_DIGEST: Final = hashlib.sha256(b"").hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -34,6 +37,11 @@ class Token:
     def digest(self) -> str:
         """SHA-256 in hex. A slow hash would add nothing to 256 random bits."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def matches(self, stored_digest: str | None) -> bool:
+        """Compare with what is stored under the id, in the same time when nothing is."""
+        is_same = hmac.compare_digest(self.digest, stored_digest or _NO_DIGEST)
+        return is_same and stored_digest is not None
 
 
 def make_token(prefix: str, draw_below: Callable[[int], int]) -> Token:
@@ -51,6 +59,14 @@ def parse_token(prefix: str, text: str) -> Token | None:
         return None
     body, checksum = text[:-_CHECKSUM_CHARS], text[-_CHECKSUM_CHARS:]
     return Token(prefix, found[2], text) if _checksum(body) == checksum else None
+
+
+def presented_token(prefix: str, text: str) -> Token:
+    """Read a token that somebody presents, whatever its shape.
+
+    What is malformed becomes a token that nobody has, so that every refusal does the same work.
+    """
+    return parse_token(prefix, text) or Token(prefix, "-", "nobody")
 
 
 def _checksum(body: str) -> str:
