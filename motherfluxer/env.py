@@ -30,6 +30,11 @@ class Environment:
     sentry_dsn: str | None
     trusted_proxies: list[str]
 
+    @property
+    def local_credential_path(self) -> Path:
+        """Where the credential of the instance that `make run` starts is kept."""
+        return self.var_dir / "local-instance.credential"
+
 
 def read_environment() -> Environment:
     """Read and check the environment.

@@ -126,7 +126,7 @@ def instance_command(environment: Environment) -> list[str]:
         str(program),
         "run",
         f"--router=ws://127.0.0.1:{environment.port}/",
-        f"--credential-file={environment.var_dir / 'local-instance.credential'}",
+        f"--credential-file={environment.local_credential_path}",
         f"--model={TINY_MODEL}",
         "--name=local-tiny",
         "--health-port=0",

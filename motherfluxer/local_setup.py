@@ -12,12 +12,9 @@ import django
 from django.conf import settings
 from django.core.management import call_command, get_commands
 
+from motherfluxer.env import read_environment
+
 CREDENTIAL_NAME = "local"
-
-
-def credential_path() -> Path:
-    """Return where the local instance's credential is kept."""
-    return Path(settings.VAR_DIR) / "local-instance.credential"
 
 
 def folders_make() -> None:
@@ -33,7 +30,7 @@ def credential_ensure() -> None:
 
     operator_id = selectors.operator_id(email=f"operator@{settings.MOTHERFLUXER_DOMAIN}")
     current = selectors.credential_live(operator_id=operator_id, name=CREDENTIAL_NAME)
-    path = credential_path()
+    path = read_environment().local_credential_path
     if current is not None and path.exists():
         kept = parse_token(INSTANCE_PREFIX, path.read_text().strip())
         is_same = kept is not None and kept.id == current.token_id
