@@ -6,7 +6,7 @@ from apps.router.core.state import Instance, Job, RouterState
 from apps.router.core.values import ServedModel
 from apps.router.live.decisions import RecordedDecision
 from apps.router.live.links import InstanceLink
-from apps.router.live.runtime import has_live_router, live_router
+from apps.router.live.runtime import live_router
 from apps.router.live.streams import JobStream
 
 
@@ -64,11 +64,6 @@ class RouterView:
 def stream_find(*, job_id: str) -> JobStream | None:
     """Return a job's stream while the job lives and for a minute after its end."""
     return live_router().gateway.streams.get(job_id)
-
-
-def is_running() -> bool:
-    """Whether the live router runs in this process and takes jobs."""
-    return has_live_router() and not live_router().gateway.is_draining
 
 
 def decisions_of_job(*, job_id: str) -> list[RecordedDecision]:

@@ -28,7 +28,7 @@ def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
 
 def _weigh(instance: Instance, job: Job) -> Candidate:
     return Candidate(
-        instance_id=instance.session,
+        session=instance.session,
         name=instance.name,
         open_jobs=len(instance.open_jobs),
         slots=instance.slots,
@@ -63,7 +63,7 @@ def _model_for(instance: Instance, job: Job) -> str | None:
 def _assign(
     state: RouterState, job: Job, candidates: list[Candidate], winner: Candidate, now: float
 ) -> list[Effect]:
-    instance = state.instances[winner.instance_id]
+    instance = state.instances[winner.session]
     model_name = _model_for(instance, job)
     if model_name is None:  # ruled out before
         return []

@@ -19,7 +19,8 @@ def attempt_done(state: RouterState, event: AttemptDone, now: float) -> list[Eff
         return []
     if event.finish_reason == "cancelled":  # nobody asked for it: the instance gave up
         return _try_elsewhere(state, job, "the instance gave up", now)
-    return [*end_job(state, job), FinishJob(job.job_id, event.finish_reason)]
+    end_job(state, job)
+    return [FinishJob(job.job_id, event.finish_reason)]
 
 
 def attempt_failed(state: RouterState, event: AttemptFailed, now: float) -> list[Effect]:
@@ -29,7 +30,8 @@ def attempt_failed(state: RouterState, event: AttemptFailed, now: float) -> list
         return []
     refusal = _FINAL_FAILURES.get(event.code)
     if refusal is not None:
-        return [*end_job(state, job), RefuseJob(job.job_id, refusal, event.message)]
+        end_job(state, job)
+        return [RefuseJob(job.job_id, refusal, event.message)]
     return _try_elsewhere(state, job, event.message, now)
 
 
@@ -41,14 +43,13 @@ def attempt_lost(state: RouterState, job_id: str, session: str, now: float) -> l
     return _requeue(state, job, "the connection to the instance was lost", now)
 
 
-def end_job(state: RouterState, job: Job) -> list[Effect]:
+def end_job(state: RouterState, job: Job) -> None:
     """Forget a job. A slot that an instance still holds for it stays counted there."""
     if job.state is JobState.QUEUED:
         state.queue.remove(job.job_id, job.service_class)
     job.move(JobState.ENDED)
     job.session = None
     del state.jobs[job.job_id]
-    return []
 
 
 def _close_attempt(state: RouterState, session: str, job_id: str, attempt: int) -> Job | None:

@@ -66,7 +66,7 @@ class Offer(Struct, frozen=True):
 class Candidate(Struct, frozen=True):
     """An instance as one decision saw it. `load`: open jobs by slots; lower wins."""
 
-    instance_id: str
+    session: str
     name: str
     open_jobs: int
     slots: int

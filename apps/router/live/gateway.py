@@ -93,11 +93,10 @@ class Gateway:
             f"The credential does not allow the model {name}; it gets no jobs."
             for name in link.serve(hello.models)
         ]
-        link.unknown_offers = [o.job for o in hello.resume if not self._can_resume(o)]
+        held = [offer for offer in hello.resume if self._can_resume(offer)]
+        link.unknown_offers = [offer.job for offer in hello.resume if offer not in held]
         self.links[link.session] = link
-        offers = tuple(
-            Offer(offer.job, offer.attempt) for offer in hello.resume if self._can_resume(offer)
-        )
+        offers = tuple(Offer(offer.job, offer.attempt) for offer in held)
         joined = events.InstanceJoined(
             link.session, link.instance_id, link.name, _served(link), hello.slots, offers
         )

@@ -137,11 +137,6 @@ def live_router() -> LiveRouter:
     return _running
 
 
-def has_live_router() -> bool:
-    """Whether the live router runs in this process."""
-    return _running is not None
-
-
 @contextlib.asynccontextmanager
 async def running_router() -> AsyncIterator[LiveRouter]:
     """Run the live router in this event loop."""

@@ -114,11 +114,6 @@ class JobStream:
             else:
                 await changed.wait()
 
-    async def wait_started(self) -> None:
-        """Wait until an instance has the job, or it has ended."""
-        while self.started is None and self.ended is None:
-            await self._changed.wait()
-
     async def wait_ended(self) -> Ended:
         """Wait for the end."""
         while self.ended is None:

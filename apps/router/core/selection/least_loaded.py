@@ -18,4 +18,4 @@ class LeastLoaded:
 
     def pick(self, eligible: Sequence[Candidate]) -> Candidate:
         """Return the least loaded candidate."""
-        return min(eligible, key=lambda c: (c.load, c.last_assigned, c.instance_id))
+        return min(eligible, key=lambda c: (c.load, c.last_assigned, c.session))
