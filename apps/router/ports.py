@@ -85,15 +85,53 @@ class InstanceGate(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasTargetEntry:
+    """One model that an alias stands for. `revision` None: any. `weight`: its share, above 0."""
+
+    model_name: str
+    weight: float
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasEntry:
+    """Another name for models; each request draws one of the targets by weight."""
+
+    name: str
+    targets: tuple[AliasTargetEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogRouting:
+    """What the catalog says about who gets a request.
+
+    aliases: each with at least one target, none of them forbidden; sorted by name. An alias counts
+        before a model that an instance announces under the same name.
+    forbidden: names that nobody may ask for, and that answer no request for any model.
+    """
+
+    aliases: tuple[AliasEntry, ...] = ()
+    forbidden: frozenset[str] = frozenset()
+
+
 class ModelCatalog(Protocol):
-    """Names the model that answers when nobody asked for a certain one."""
+    """Names the models: other names for them, the default, what is hidden or forbidden."""
 
     async def default_model(self) -> str | None:
-        """Return the default model's name, or None when any will do."""
+        """Return the default's name, a model's or an alias's, or None when any will do."""
         ...
 
     async def display_names(self) -> dict[str, str]:
-        """Return display names by model name."""
+        """Return display names by the name of a model or alias, for those that have one."""
+        ...
+
+    async def routing(self) -> CatalogRouting:
+        """Return the aliases and what is forbidden, as they stand now."""
+        ...
+
+    async def hidden_names(self) -> frozenset[str]:
+        """Return the names of models and aliases that no list shows, though they can be used."""
         ...
 
 
