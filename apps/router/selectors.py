@@ -1,5 +1,7 @@
 """What plugins may read of the live router. Call from the event loop that it runs in."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apps.router.core.state import Instance, Job, RouterState
@@ -43,12 +45,16 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelView:
-    """One model that connected instances serve now. `created_at`: seconds since the epoch."""
+    """One model that connected instances serve now. `created_at`: seconds since the epoch.
+
+    `revisions`: how many instances serve each; "" where one announced none.
+    """
 
     name: str
     context_tokens: int
     max_output_tokens: int
     instances: int
+    revisions: Mapping[str, int]
     created_at: int
 
 
@@ -137,6 +143,7 @@ def _model_views(state: RouterState, created_at: int) -> tuple[ModelView, ...]:
             context_tokens=max(model.context_tokens for model in models),
             max_output_tokens=max(model.max_output_tokens for model in models),
             instances=len(models),
+            revisions=Counter(model.revision for model in models),
             created_at=created_at,
         )
         for name, models in sorted(served.items())
