@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
@@ -13,6 +14,17 @@ name_valid = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}\Z",
     "A name begins with a letter or digit; then up to 127 letters, digits or . _ : / @ + - follow.",
 )
+
+_WEIGHT_WORDS: Final = (
+    f"A weight is a number above 0, at most {MOST_WEIGHT:,.0f}. "
+    "To give a model nothing, delete its line."
+)
+
+
+def weight_valid(weight: float) -> None:
+    """Raise ValidationError for anything but a number above 0 that a share can be made of."""
+    if not 0 < weight <= MOST_WEIGHT:
+        raise ValidationError(_WEIGHT_WORDS, code="weight")
 
 
 class CatalogName(models.Model):
@@ -99,7 +111,7 @@ class AliasTarget(models.Model):
     )
     weight = models.FloatField(
         default=1.0,
-        validators=[MaxValueValidator(MOST_WEIGHT)],
+        validators=[weight_valid],
         help_text="Its share is this by the sum of all: 95 and 5 make 95 % and 5 %.",
     )
 
@@ -118,8 +130,7 @@ class AliasTarget(models.Model):
             models.CheckConstraint(
                 condition=Q(weight__gt=0) & Q(weight__lte=MOST_WEIGHT),
                 name="catalog_target_weight",
-                violation_error_message="A weight is a number above 0, "
-                f"at most {MOST_WEIGHT:,.0f}. To give a model nothing, delete its line.",
+                violation_error_message=_WEIGHT_WORDS,
             ),
         ]
 

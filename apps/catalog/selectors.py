@@ -1,9 +1,27 @@
 """Reads of the catalog."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from apps.catalog.models import AliasTarget, CatalogName
+from asgiref.sync import async_to_sync
+
+from apps.catalog.models import Alias, AliasTarget, CatalogName
+from apps.router import ports
 from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one target gets of its alias's requests, from 0 to 1, while all targets are served."""
+
+    target: AliasTarget
+    share: float
+    is_forbidden: bool
+
+    @property
+    def words(self) -> str:
+        """The share for people."""
+        return "none: forbidden" if self.is_forbidden else f"{100 * self.share:.4g} %"
 
 
 def default_name() -> str | None:
@@ -36,6 +54,34 @@ def routing() -> CatalogRouting:
             targets.setdefault(target.alias.name, []).append(_entry(target))
     aliases = tuple(AliasEntry(name=name, targets=tuple(to)) for name, to in targets.items())
     return CatalogRouting(aliases=aliases, forbidden=forbidden)
+
+
+def alias_shares(*, alias: Alias) -> list[Share]:
+    """Return an alias's targets with their shares, the largest first."""
+    forbidden = forbidden_names()
+    targets = list(alias.targets.all())
+    out = {target.pk for target in targets if target.model_name in forbidden}
+    total = sum(target.weight for target in targets if target.pk not in out)
+    return [
+        Share(
+            target=target,
+            share=0.0 if target.pk in out else target.weight / total,
+            is_forbidden=target.pk in out,
+        )
+        for target in targets
+    ]
+
+
+def announced_models() -> frozenset[str]:
+    """Return the names of all models that instances have ever announced. Not from async code."""
+    gate = ports.instance_gate.get_or_none()
+    return frozenset() if gate is None else async_to_sync(gate.known_models)()
+
+
+def unnamed_models() -> list[str]:
+    """Return the announced models that the catalog says nothing about, by name."""
+    known = CatalogName.objects.values_list("name", flat=True)
+    return sorted(announced_models().difference(known))
 
 
 def _targets_by_name() -> Iterable[AliasTarget]:
