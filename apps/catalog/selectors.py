@@ -25,8 +25,17 @@ class Share:
 
 
 def default_name() -> str | None:
-    """Return the default's name, a model's or an alias's, or None when there is none."""
-    return CatalogName.objects.filter(is_default=True).values_list("name", flat=True).first()
+    """Return the default's name, a model's or an alias's.
+
+    None when there is none, and when it is an alias all of whose models are forbidden.
+    """
+    default = CatalogName.objects.filter(is_default=True).select_related("alias").first()
+    if default is None:
+        return None
+    leads_nowhere = hasattr(default, "alias") and all(
+        target.model_name in forbidden_names() for target in default.alias.targets.all()
+    )
+    return None if leads_nowhere else default.name
 
 
 def display_names() -> dict[str, str]:
