@@ -13,6 +13,7 @@ from tests.integration.api.rig import Instance, OneKeyGate
 async def router(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LiveRouter]:
     monkeypatch.setattr(ports.instance_gate, "_object", None)
     monkeypatch.setattr(ports.caller_gate, "_object", OneKeyGate())
+    monkeypatch.setattr(ports.model_catalog, "_object", None)
     async with running_router() as running:
         yield running
 

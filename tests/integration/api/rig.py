@@ -125,19 +125,22 @@ def chat(text: str = "Hello", **parameters: object) -> Call:
 class Instance:
     """A connected instance that does only what a test tells it."""
 
-    def __init__(self, router: LiveRouter, name: str = "one", slots: int = 1) -> None:
+    def __init__(
+        self,
+        router: LiveRouter,
+        name: str = "one",
+        slots: int = 1,
+        model_name: str = "lab/echo",
+        **model: Any,
+    ) -> None:
         admission = Admission(
             credential_id=name, credential_name=name, operator_email="operator@example.org"
         )
         self.router = router
         self.link = InstanceLink(session=f"session-{name}", admission=admission)
-        model = frames.Model(
-            name="lab/echo",
-            context_tokens=100,
-            max_output_tokens=50,
-            capabilities=["chat", "continue"],
-        )
-        hello = frames.Hello(agent="lab/1", instance=name, models=[model], slots=slots)
+        figures = {"context_tokens": 100, "max_output_tokens": 50, **model}
+        served = frames.Model(name=model_name, capabilities=["chat", "continue"], **figures)
+        hello = frames.Hello(agent="lab/1", instance=name, models=[served], slots=slots)
         router.join(self.link, hello)
         self.seq = 0
 
