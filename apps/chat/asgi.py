@@ -7,6 +7,7 @@ The answer goes on without readers; a reader that does not read delays nobody.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -25,7 +26,7 @@ from apps.chat.running import RunningAnswer, running_find
 from apps.chat.selectors import Turn, answer_find
 from apps.chat.words import error_words
 from apps.router import ports
-from apps.router.live.streams import Ended
+from apps.router.live.streams import Ended, Started
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -102,6 +103,8 @@ async def _refuse(send: Send, status: int, *headers: tuple[bytes, bytes]) -> Non
 async def _live_events(live: RunningAnswer, offset: int) -> AsyncIterator[bytes]:
     stream = live.stream
     async for event in stream.read(min(offset, len(stream.text))):
+        if isinstance(event, Started):
+            event = replace(event, model_name=live.choice.label(event.model_name))
         if not isinstance(event, Ended):
             yield stream_event_bytes(event)
             continue
@@ -114,7 +117,7 @@ async def _live_events(live: RunningAnswer, offset: int) -> AsyncIterator[bytes]
             finish_reason=event.finish_reason,
             error=None if error is None else (error.code, error.message),
             instance=started.instance_name if started else "",
-            model=started.model_name if started else "",
+            model=live.choice.label(started.model_name) if started else "",
             attempts=stream.attempt,
             job_id=stream.job_id,
         )
@@ -129,7 +132,7 @@ async def _kept_events(turn: Turn, asker: Asker, offset: int) -> AsyncIterator[b
         finish_reason=finish_reasons.get(turn.state),
         error=(turn.error_code, "") if turn.state == "failed" else None,
         instance=turn.instance_name,
-        model=turn.model_name,
+        model=turn.model_label,
         attempts=turn.attempts,
         job_id=turn.job_id,
     )

@@ -65,6 +65,9 @@ class Message(models.Model):
     job_id = models.CharField(max_length=64, blank=True, default="")
     instance_name = models.CharField(max_length=64, blank=True, default="")
     model_name = models.CharField(max_length=128, blank=True, default="")
+    model_label = models.CharField(
+        max_length=384, blank=True, default="", help_text="What its reader saw the model called."
+    )
     attempts = models.PositiveIntegerField(default=0)
     error_code = models.CharField(max_length=64, blank=True, default="")
     created = models.DateTimeField(auto_now_add=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from apps.chat.askers import Asker
+from apps.chat.choice import ModelChoice
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
 from apps.router.live.streams import JobStream
 
@@ -20,6 +21,7 @@ class RunningAnswer:
     conversation_id: uuid.UUID
     asker: Asker
     stream: JobStream
+    choice: ModelChoice
     kept: asyncio.Task[None]
 
 
@@ -63,6 +65,7 @@ def running_add(
     conversation_id: uuid.UUID,
     asker: Asker,
     stream: JobStream,
+    choice: ModelChoice,
     claim: Claim,
     keeping: Coroutine[None, None, None],
 ) -> RunningAnswer:
@@ -75,6 +78,7 @@ def running_add(
         conversation_id=conversation_id,
         asker=asker,
         stream=stream,
+        choice=choice,
         kept=kept,
     )
     _answers[message_id] = answer

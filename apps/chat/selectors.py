@@ -17,7 +17,8 @@ from motherfluxer_wire.frames import Message as WireMessage
 class Turn:
     """A message as people see it; an answer that runs is as long as it is now.
 
-    `state` is "running", "complete", "stopped" or "failed"; `offset` counts the text's characters.
+    `state` is "running", "complete", "stopped" or "failed"; `offset` counts the text's characters;
+    `model_label` is what people see the model called.
     """
 
     id: uuid.UUID
@@ -25,7 +26,7 @@ class Turn:
     text: str
     state: str
     instance_name: str
-    model_name: str
+    model_label: str
     attempts: int
     job_id: str
     error_code: str
@@ -69,7 +70,8 @@ def wire_turns_of(*, conversation_id: uuid.UUID) -> list[WireMessage]:
 def turn_of(row: Message) -> Turn:
     """Show a message; a running answer that no live stream feeds any more was interrupted."""
     text, state, error_code = row.content, row.state, row.error_code
-    instance_name, model_name, attempts = row.instance_name, row.model_name, row.attempts
+    instance_name, attempts = row.instance_name, row.attempts
+    model_label = row.model_label or row.model_name
     if row.state == Message.State.RUNNING:
         live = running_find(message_id=row.pk)
         if live is None:
@@ -78,14 +80,14 @@ def turn_of(row: Message) -> Turn:
             text, attempts = live.stream.text, live.stream.attempt
             if live.stream.started is not None:
                 instance_name = live.stream.started.instance_name
-                model_name = live.stream.started.model_name
+                model_label = live.choice.label(live.stream.started.model_name)
     return Turn(
         id=row.pk,
         role=row.role,
         text=text,
         state=str(state),
         instance_name=instance_name,
-        model_name=model_name,
+        model_label=model_label,
         attempts=attempts,
         job_id=row.job_id,
         error_code=str(error_code),

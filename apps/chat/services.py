@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.chat.askers import Asker
+from apps.chat.choice import ModelChoice, model_choice
 from apps.chat.conf import CONF
 from apps.chat.database import in_own_thread
 from apps.chat.history import prompt_budget_bytes, turns_fit
@@ -105,7 +106,8 @@ async def _answer_start(
     if conversation_id is not None:
         turns = await in_own_thread(wire_turns_of, conversation_id=conversation_id)
     turns.append(WireMessage(role="user", content=text))
-    stream = job_submit(request=await _job_request(asker, turns))
+    choice = await model_choice()
+    stream = job_submit(request=_job_request(asker, turns, choice))
     try:
         answer = await in_own_thread(
             _exchange_store,
@@ -122,19 +124,14 @@ async def _answer_start(
         conversation_id=answer.conversation_id,
         asker=asker,
         stream=stream,
+        choice=choice,
         claim=claim,
-        keeping=_answer_keep(asker, answer.pk, stream),
+        keeping=_answer_keep(asker, answer.pk, stream, choice),
     )
 
 
-async def _job_request(asker: Asker, turns: list[WireMessage]) -> JobRequest:
-    catalog = ports.model_catalog.get_or_none()
-    model_name = None if catalog is None else await catalog.default_model()
-    contexts = [
-        model.context_tokens
-        for model in router_view().models
-        if model_name is None or model.name == model_name
-    ]
+def _job_request(asker: Asker, turns: list[WireMessage], choice: ModelChoice) -> JobRequest:
+    contexts = [model.context_tokens for model in router_view().models if choice.may_be(model.name)]
     budget = prompt_budget_bytes(min(contexts, default=CONF.fallback_context_tokens))
     return JobRequest(
         messages=turns_fit(turns, budget_bytes=budget),
@@ -142,7 +139,7 @@ async def _job_request(asker: Asker, turns: list[WireMessage]) -> JobRequest:
         service_class=asker.service_class,
         request_id=uuid.uuid4().hex,
         sampling=Sampling(temperature=0.0, seed=secrets.randbits(31)),
-        model_name=model_name,
+        model_name=choice.name,
         may_wait_for_instance=True,
     )
 
@@ -171,25 +168,32 @@ def _exchange_store(
         )
 
 
-async def _answer_keep(asker: Asker, message_id: uuid.UUID, stream: JobStream) -> None:
+async def _answer_keep(
+    asker: Asker, message_id: uuid.UUID, stream: JobStream, choice: ModelChoice
+) -> None:
     """Wait for an answer's end, then keep it. A visitor gets back what brought no answer."""
     ended = await stream.wait_ended()
     brought_nothing = ended.finish_reason == "cancelled" and not stream.text
     if ended.error is not None or brought_nothing:
         await allowance_give_back(asker)
     try:
-        await in_own_thread(_answer_store, message_id=message_id, stream=stream, ended=ended)
+        await in_own_thread(
+            _answer_store, message_id=message_id, stream=stream, ended=ended, choice=choice
+        )
     except Exception:  # the rim of a task: nobody waits for it, so the log is the only witness
         logger.exception("An answer could not be kept.")
 
 
-def _answer_store(*, message_id: uuid.UUID, stream: JobStream, ended: Ended) -> None:
+def _answer_store(
+    *, message_id: uuid.UUID, stream: JobStream, ended: Ended, choice: ModelChoice
+) -> None:
     started = stream.started
     Message.objects.filter(pk=message_id).update(
         content=stream.text,
         state=_state_of(ended),
         instance_name=started.instance_name if started else "",
         model_name=started.model_name if started else "",
+        model_label=choice.label(started.model_name) if started else "",
         attempts=stream.attempt,
         error_code=ended.error.code if ended.error else "",
     )
