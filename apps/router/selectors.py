@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apps.router.core.state import Instance, Job, RouterState
+from channels.db import database_sync_to_async
+
+from apps.router.core.instances import Instance
+from apps.router.core.state import Job, RouterState
 from apps.router.core.values import ServedModel
-from apps.router.live.decisions import RecordedDecision
 from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import live_router
 from apps.router.live.streams import JobStream
+from apps.router.records import selectors as log
+from apps.router.records.attempts import Attempt, attempts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +76,20 @@ def stream_find(*, job_id: str) -> JobStream | None:
     return live_router().gateway.streams.get(job_id)
 
 
-def decisions_of_job(*, job_id: str) -> list[RecordedDecision]:
-    """Return a job's decisions, first attempt first; empty when none is kept."""
-    return live_router().gateway.decisions.of_job(job_id)
+async def decisions_of_job(*, job_id: str) -> list[Attempt]:
+    """Return a job's attempts, each with its decision and its end; empty when none is kept."""
+    if entries := live_router().gateway.decisions.of_job(job_id):
+        return attempts_of(entries)
+    read = database_sync_to_async(log.log_entries_of_job, thread_sensitive=False)
+    return attempts_of(await read(job_id=job_id))
 
 
-def decisions_latest(*, count: int) -> list[RecordedDecision]:
+async def decisions_latest(*, count: int) -> list[Attempt]:
     """Return the last decisions of the newest jobs, newest first."""
-    return live_router().gateway.decisions.latest(count)
+    if entries := live_router().gateway.decisions.latest_decisions(count):
+        return attempts_of(entries)
+    read = database_sync_to_async(log.log_latest_decisions, thread_sensitive=False)
+    return attempts_of(await read(count=count))
 
 
 def router_view() -> RouterView:
@@ -92,7 +102,8 @@ def router_view() -> RouterView:
         for instance in state.instances.values()
         if instance.session in links
     )
-    places = {job_id: place for place, job_id in enumerate(state.queue, start=1)}
+    waiting = state.queue.in_order(now, state.settings)
+    places = {entry.job_id: place for place, entry in enumerate(waiting, start=1)}
     jobs = tuple(
         _job_view(job, router.gateway.streams.get(job.job_id), places.get(job.job_id), now)
         for job in state.jobs.values()
@@ -107,7 +118,7 @@ def _instance_view(instance: Instance, link: InstanceLink, now: float) -> Instan
         name=instance.name,
         operator=link.admission.operator_email,
         credential_id=link.admission.credential_id,
-        state="draining" if instance.is_draining else "healthy",
+        state=instance.record.health.value,
         models=tuple(instance.models),
         slots=instance.slots,
         running=tuple(instance.open_jobs),

@@ -1,76 +1,157 @@
 """Gives waiting jobs to instances with a free slot, and says why. Pure."""
 
+from typing import Final
+
+from apps.router.core import figures, learning
 from apps.router.core.effects import AssignJob, Effect, RecordDecision
-from apps.router.core.state import Instance, Job, JobState, RouterState
-from apps.router.core.values import Candidate, Decision, RuledOut
+from apps.router.core.instances import Instance
+from apps.router.core.queue import Waiting
+from apps.router.core.selection.port import Rule
+from apps.router.core.selection.rules import rule_named
+from apps.router.core.speed import crowd, first_token_s
+from apps.router.core.state import Job, JobState, RouterState
+from apps.router.core.values import Candidate, Decision, Health, RuledOut
+
+_HELD_AT_ONCE: Final = 8
+"""So many jobs may be held back for a faster instance; those behind them are not looked at."""
 
 
 def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
     """Assign every waiting job that some instance can take, in the order of the queue."""
+    if not state.has_news:
+        return []
+    state.has_news = False
     effects: list[Effect] = []
-    hopeless: set[tuple[str | None, bool]] = set()
-    for job_id in list(state.queue):
-        if not any(instance.has_free_slot for instance in state.instances.values()):
-            break
-        job = state.jobs[job_id]
-        kind = (job.model_name, job.has_text)
-        if kind in hopeless and not job.failed_on:
-            continue
-        candidates = [_weigh(instance, job) for instance in state.instances.values()]
-        eligible = [candidate for candidate in candidates if candidate.ruled_out is None]
-        if eligible:
-            winner = state.rule.pick(eligible)
-            effects += _assign(state, job, candidates, winner, now)
-        elif not job.failed_on:
-            hopeless.add(kind)
+    skipped: set[str] = set()
+    while assigned := _assign_next(state, now, skipped):
+        effects += assigned
     return effects
 
 
-def _weigh(instance: Instance, job: Job) -> Candidate:
-    return Candidate(
-        session=instance.session,
-        name=instance.name,
-        open_jobs=len(instance.open_jobs),
-        slots=instance.slots,
-        load=instance.load,
-        last_assigned=instance.last_assigned,
-        ruled_out=_ruled_out(instance, job),
-    )
-
-
-def _ruled_out(instance: Instance, job: Job) -> RuledOut | None:
-    model = _model_for(instance, job)
+def ruled_out(instance: Instance, job: Job, now: float, *, is_fail_open: bool) -> RuledOut | None:
+    """Tell why an instance can't have a job; None when it can."""
+    # The commonest reason first: most of a busy fleet is full.
+    if len(instance.open_jobs) >= instance.slots:
+        return RuledOut.NO_FREE_SLOT
+    model = model_for(instance, job)
     if model is None:
         return RuledOut.MODEL_NOT_SERVED
-    if instance.is_draining:
+    record = instance.record
+    if record.health is Health.DRAINING:
         return RuledOut.DRAINING
-    if instance.instance_id in job.failed_on:
+    if job.failures and job.has_failed_on(record.instance_id):
         return RuledOut.FAILED_THIS_JOB
-    if job.has_text and not instance.models[model].can_continue:
+    served = instance.models[model]
+    if job.has_text and not served.can_continue:
         return RuledOut.CANNOT_CONTINUE
-    # A slot per job id: an instance that still winds up an older attempt can't have it again.
-    if not instance.has_free_slot or job.job_id in instance.open_jobs:
+    if job.least_prompt_tokens >= served.context_tokens:
+        return RuledOut.CONTEXT_TOO_SHORT
+    # An instance that still winds up an older attempt can't have the same job again.
+    if job.job_id in instance.open_jobs:
         return RuledOut.NO_FREE_SLOT
+    if record.health is Health.EJECTED and not is_fail_open:
+        is_half_open = now >= record.ejected_until and not instance.open_jobs
+        return None if is_half_open else RuledOut.EJECTED
     return None
 
 
-def _model_for(instance: Instance, job: Job) -> str | None:
+def model_for(instance: Instance, job: Job) -> str | None:
+    """Return the model with which an instance would answer a job; None when it can't."""
     if job.model_name is None:
         return next(iter(instance.models), None)
-    return job.model_name if job.model_name in instance.models else None
+    model = instance.models.get(job.model_name)
+    if model is None or (job.revision is not None and model.revision != job.revision):
+        return None
+    return job.model_name
+
+
+def _assign_next(state: RouterState, now: float, skipped: set[str]) -> list[Effect]:
+    """Assign the first job in the queue that can be; return nothing when none can."""
+    if not state.queue:
+        return []
+    free = [i for i in state.instances.values() if len(i.open_jobs) < i.slots]
+    if not free:
+        return []
+    rule = rule_named(state.settings.rule)
+    hopeless: set[tuple[str | None, str | None]] = set()
+    held_count = 0
+    for entry in state.queue.in_order(now, state.settings):
+        job = state.jobs[entry.job_id]
+        if job.job_id in skipped or (job.model_name, job.revision) in hopeless:
+            continue
+        choice = _choose(state, rule, free, job, now)
+        if choice is None:
+            skipped.add(job.job_id)
+            if not any(model_for(instance, job) for instance in free):
+                hopeless.add((job.model_name, job.revision))
+        elif _is_held(state, rule, choice, job, ahead=held_count, now=now):
+            skipped.add(job.job_id)
+            held_count += 1
+            if held_count == _HELD_AT_ONCE:
+                break
+        else:
+            return _assign(state, entry, choice, rule.name, now)
+    return []
+
+
+class _Choice:
+    """The instances that could have a job, their scores, and the best of them."""
+
+    def __init__(
+        self, eligible: list[Instance], scores: list[float | None], *, is_fail_open: bool
+    ) -> None:
+        self.scored = [
+            (score, instance.last_assigned, instance)
+            for score, instance in zip(scores, eligible, strict=True)
+            if score is not None
+        ]
+        self.score, _, self.winner = min(self.scored, key=lambda row: row[:2])
+        self.eligible = eligible
+        self.is_fail_open = is_fail_open
+
+
+def _choose(
+    state: RouterState, rule: Rule, free: list[Instance], job: Job, now: float
+) -> _Choice | None:
+    eligible = [i for i in free if ruled_out(i, job, now, is_fail_open=False) is None]
+    is_fail_open = not eligible and _is_everyone_ejected(state, job)
+    if is_fail_open:
+        eligible = [i for i in free if ruled_out(i, job, now, is_fail_open=True) is None]
+    if not eligible:
+        return None
+    scores = rule.scores(eligible, job, state, now)
+    return _Choice(eligible, scores, is_fail_open=is_fail_open)
+
+
+def _is_everyone_ejected(state: RouterState, job: Job) -> bool:
+    """Whether all that serve the job's model are ejected: then ejection says nothing."""
+    serving = state.serving(job.model_name, job.revision)
+    return all(instance.record.health is Health.EJECTED for instance in serving)
+
+
+def _is_held(
+    state: RouterState, rule: Rule, choice: _Choice, job: Job, *, ahead: int, now: float
+) -> bool:
+    """Whether the job waits for a busy instance. An interrupted answer never does."""
+    if choice.is_fail_open or job.attempt:
+        return False
+    return rule.holds(choice.winner, choice.score, job, state, ahead=ahead, now=now)
 
 
 def _assign(
-    state: RouterState, job: Job, candidates: list[Candidate], winner: Candidate, now: float
+    state: RouterState, entry: Waiting, choice: _Choice, rule_name: str, now: float
 ) -> list[Effect]:
-    instance = state.instances[winner.session]
-    model_name = _model_for(instance, job)
-    if model_name is None:  # ruled out before
-        return []
-    state.queue.remove(job.job_id, job.service_class)
+    job, instance = state.jobs[entry.job_id], choice.winner
+    model_name = model_for(instance, job) or ""
+    decision = _explain(state, job, choice, rule_name, model_name, now)
+    was_interrupted = job.job_id in state.queue.interrupted
+    state.queue.remove(job.job_id)
+    state.queue.started(entry, was_interrupted=was_interrupted)
+    if not was_interrupted:
+        job.charged_tokens = entry.cost
     state.assignments_count += 1
-    waited_s = now - job.queued_at
     job.move(JobState.RUNNING)
+    job.running = learning.begin(state, instance, job, model_name, now)
     job.attempt += 1
     job.session = instance.session
     job.owner_id = instance.instance_id
@@ -78,18 +159,72 @@ def _assign(
     job.shown_place = None
     instance.open_jobs[job.job_id] = job.attempt
     instance.last_assigned = state.assignments_count
-    decision = Decision(
-        job_id=job.job_id,
-        attempt=job.attempt,
-        at=now,
-        waited_s=waited_s,
-        rule=state.rule.name,
-        model_name=model_name,
-        service_class=job.service_class,
-        candidates=tuple(candidates),
-        winner=winner.name,
-    )
+    revision = instance.models[model_name].revision
     return [
         RecordDecision(decision),
-        AssignJob(job.job_id, job.attempt, instance.session, model_name),
+        AssignJob(job.job_id, job.attempt, instance.session, model_name, revision),
     ]
+
+
+def _explain(
+    state: RouterState, job: Job, choice: _Choice, rule_name: str, model_name: str, now: float
+) -> Decision:
+    """Write down the table: all of a small fleet, the best of a large one."""
+    winner = choice.winner
+    scores = {id(instance): score for score, _, instance in choice.scored}
+    listed = list(state.instances.values())
+    limit = state.settings.explained_count
+    if len(listed) > limit:
+        best = sorted(choice.scored, key=lambda row: row[:2])[:limit]
+        listed = [instance for _, _, instance in best]
+    return Decision(
+        job_id=job.job_id,
+        attempt=job.attempt + 1,
+        at=now,
+        waited_s=now - job.queued_at,
+        rule=rule_name,
+        asked_model=job.asked_model,
+        model_name=model_name,
+        revision=winner.models[model_name].revision,
+        service_class=job.service_class,
+        prompt_tokens=job.prompt_tokens,
+        candidates=tuple(
+            _candidate(state, instance, job, scores.get(id(instance)), choice.is_fail_open, now)
+            for instance in listed
+        ),
+        unlisted=len(state.instances) - len(listed),
+        winner=winner.name,
+        winner_session=winner.session,
+        is_fail_open=choice.is_fail_open,
+    )
+
+
+def _candidate(
+    state: RouterState,
+    instance: Instance,
+    job: Job,
+    score: float | None,
+    is_fail_open: bool,
+    now: float,
+) -> Candidate:
+    record, others = instance.record, len(instance.open_jobs)
+    model_name = model_for(instance, job)
+    prefill = decode = None
+    if model_name is not None:
+        prefill = figures.prefill_s(state, instance, model_name, now)
+        decode = figures.decode_s(state, instance, model_name)
+    tokens = figures.new_tokens(state, instance, job)
+    return Candidate(
+        session=instance.session,
+        name=record.name,
+        health=record.health,
+        open_jobs=others,
+        slots=instance.slots,
+        last_assigned=instance.last_assigned,
+        recent_failures=round(record.recent_failures(now, state.settings.failure_half_life_s), 3),
+        first_token_s=None if prefill is None else first_token_s(prefill, tokens, others),
+        token_s=None if decode is None else decode * crowd(others),
+        held_tokens=figures.held_tokens(state, instance, job),
+        score=score,
+        ruled_out=ruled_out(instance, job, now, is_fail_open=is_fail_open),
+    )

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from apps.router.core.values import Decision, Offer, Refusal
+from apps.router.core.values import AttemptEnded, Decision, Offer, Refusal
 
 
 class Effect(Struct, frozen=True, tag=True):
@@ -24,6 +24,7 @@ class AssignJob(Effect, frozen=True):
     attempt: int
     session: str
     model_name: str
+    revision: str = ""
 
 
 class CancelAttempt(Effect, frozen=True):
@@ -42,12 +43,16 @@ class RequeueJob(Effect, frozen=True):
 
 
 class ShowPlace(Effect, frozen=True):
-    """Tell a waiting job's readers their place, the first being 1."""
+    """Tell a waiting job's readers their place, the first being 1.
+
+    `expected_wait_s` follows from the measured service rate; None before there is one.
+    """
 
     job_id: str
     place: int
     waiting: int
     instances_online: int
+    expected_wait_s: float | None = None
 
 
 class FinishJob(Effect, frozen=True):
@@ -78,3 +83,9 @@ class RecordDecision(Effect, frozen=True):
     """Keep why an instance got a job."""
 
     decision: Decision
+
+
+class RecordAttemptEnd(Effect, frozen=True):
+    """Keep why an attempt ended."""
+
+    ended: AttemptEnded

@@ -1,9 +1,18 @@
 """How attempts and jobs end. Pure."""
 
-from apps.router.core.effects import Effect, FinishJob, RefuseJob, RequeueJob
+from apps.router.core import health, learning
+from apps.router.core.effects import (
+    CancelAttempt,
+    Effect,
+    FinishJob,
+    RecordAttemptEnd,
+    RefuseJob,
+    RequeueJob,
+)
 from apps.router.core.events import AttemptDone, AttemptFailed
-from apps.router.core.state import Job, JobState, RouterState
-from apps.router.core.values import FailureCode, Refusal
+from apps.router.core.instances import Instance
+from apps.router.core.state import Failure, Job, JobState, RouterState
+from apps.router.core.values import AttemptEnded, AttemptOutcome, FailureCode, Refusal
 
 _FINAL_FAILURES = {
     FailureCode.BAD_REQUEST: Refusal.REFUSED_BY_INSTANCE,
@@ -14,61 +23,137 @@ _FINAL_FAILURES = {
 
 def attempt_done(state: RouterState, event: AttemptDone, now: float) -> list[Effect]:
     """End a job whose owner says that it is complete."""
-    job = _close_attempt(state, event.session, event.job_id, event.attempt)
-    if job is None:
+    owned = _close_attempt(state, event.session, event.job_id, event.attempt)
+    if owned is None:
         return []
+    job, instance = owned
     if event.finish_reason == "cancelled":  # nobody asked for it: the instance gave up
-        return _try_elsewhere(state, job, "the instance gave up", now)
+        return attempt_failed_with(
+            state, job, instance, AttemptOutcome.GAVE_UP, "the instance gave up", now
+        )
+    attempt = job.running
+    if attempt is not None:
+        tokens = event.completion_tokens or attempt.tokens
+        attempt.tokens = tokens
+        health.succeeded(state, instance, job.model_name or "")
+        learning.answered(
+            state,
+            instance,
+            job,
+            attempt,
+            tokens=tokens,
+            prompt_tokens=event.prompt_tokens,
+            cached_tokens=event.cached_tokens,
+            now=now,
+        )
+    ended = record_end(state, job, AttemptOutcome.DONE, now)
     end_job(state, job)
-    return [FinishJob(job.job_id, event.finish_reason)]
+    return [*ended, FinishJob(job.job_id, event.finish_reason)]
 
 
 def attempt_failed(state: RouterState, event: AttemptFailed, now: float) -> list[Effect]:
     """End a job that can't be answered anywhere; try any other on another instance."""
-    job = _close_attempt(state, event.session, event.job_id, event.attempt)
-    if job is None:
+    owned = _close_attempt(state, event.session, event.job_id, event.attempt)
+    if owned is None:
         return []
+    job, instance = owned
     refusal = _FINAL_FAILURES.get(event.code)
     if refusal is not None:
+        ended = record_end(state, job, AttemptOutcome.REFUSED, now)
         end_job(state, job)
-        return [RefuseJob(job.job_id, refusal, event.message)]
-    return _try_elsewhere(state, job, event.message, now)
+        return [*ended, RefuseJob(job.job_id, refusal, event.message)]
+    is_overload = event.code is FailureCode.OVERLOADED
+    outcome = AttemptOutcome.OVERLOADED if is_overload else AttemptOutcome.FAILED
+    return attempt_failed_with(state, job, instance, outcome, event.message, now)
 
 
-def attempt_lost(state: RouterState, job_id: str, session: str, now: float) -> list[Effect]:
+def attempt_late(
+    state: RouterState, job: Job, instance: Instance, outcome: AttemptOutcome, now: float
+) -> list[Effect]:
+    """Take a job from an instance that does not get on; its slot stays counted until it says so."""
+    cancel = CancelAttempt(instance.session, job.job_id, job.attempt, outcome.value)
+    if outcome is AttemptOutcome.FIRST_TOKEN_LATE and job.running is not None:
+        learning.came_late(instance, job, job.running, now)
+    words = "the instance sent nothing for too long"
+    return [cancel, *attempt_failed_with(state, job, instance, outcome, words, now)]
+
+
+def attempt_lost(
+    state: RouterState, job_id: str, session: str, outcome: AttemptOutcome, now: float
+) -> list[Effect]:
     """Requeue a job whose instance is gone or has forgotten it; others' jobs stay as they are."""
     job = state.jobs.get(job_id)
     if job is None or job.session != session:
         return []
-    return _requeue(state, job, "the connection to the instance was lost", now)
+    ended = record_end(state, job, outcome, now)
+    return [*ended, *_requeue(state, job, "the connection to the instance was lost", now)]
+
+
+def attempt_failed_with(
+    state: RouterState,
+    job: Job,
+    instance: Instance,
+    outcome: AttemptOutcome,
+    detail: str,
+    now: float,
+) -> list[Effect]:
+    """Blame the instance for now, and try another; without one the job ends."""
+    job.failures.append(Failure(instance.instance_id, outcome))
+    if job.running is not None:
+        learning.failed(state, instance, job.running, now)
+    health.failed(state, instance.record, job, now)
+    ended = record_end(state, job, outcome, now)
+    others = [
+        other
+        for other in state.serving(job.model_name, job.revision)
+        if not job.has_failed_on(other.instance_id)
+        and (not job.has_text or other.models[job.model_name or ""].can_continue)
+    ]
+    if not others:
+        return [*ended, *_give_up(state, job, detail)]
+    return [*ended, *_requeue(state, job, detail, now)]
+
+
+def record_end(state: RouterState, job: Job, outcome: AttemptOutcome, now: float) -> list[Effect]:
+    """Close the running attempt and keep why it ended; nothing when none runs."""
+    if job.running is None or job.owner_id is None:
+        return []
+    tokens = job.running.tokens
+    job.given_tokens += tokens
+    job.last_tokens = tokens
+    job.running = None
+    state.has_news = True
+    state.queue.stopped(job.service_class, job.requester)
+    name = state.records[job.owner_id].name
+    return [RecordAttemptEnd(AttemptEnded(job.job_id, job.attempt, now, name, outcome, tokens))]
 
 
 def end_job(state: RouterState, job: Job) -> None:
     """Forget a job. A slot that an instance still holds for it stays counted there."""
     if job.state is JobState.QUEUED:
-        state.queue.remove(job.job_id, job.service_class)
+        state.queue.remove(job.job_id)
+    settings = state.settings
+    if job.attempt:
+        read = settings.input_weight * job.prompt_tokens
+        owed = read + settings.output_weight * job.given_tokens
+        queue = state.queue.classes[job.service_class]
+        queue.charge(job.requester, owed - job.charged_tokens)
     job.move(JobState.ENDED)
     job.session = None
     del state.jobs[job.job_id]
 
 
-def _close_attempt(state: RouterState, session: str, job_id: str, attempt: int) -> Job | None:
-    """Free the slot; return the job if that attempt is still its own."""
+def _close_attempt(
+    state: RouterState, session: str, job_id: str, attempt: int
+) -> tuple[Job, Instance] | None:
+    """Free the slot; return the job and its instance if that attempt is still the job's own."""
     instance = state.instances.get(session)
     if instance is None or not instance.close_job(job_id, attempt):
         return None
+    state.has_news = True
     job = state.jobs.get(job_id)
     is_owner = job is not None and job.session == session and job.attempt == attempt
-    return job if is_owner else None
-
-
-def _try_elsewhere(state: RouterState, job: Job, detail: str, now: float) -> list[Effect]:
-    if job.owner_id is not None:
-        job.failed_on.add(job.owner_id)
-    others = [i for i in state.serving(job.model_name) if i.instance_id not in job.failed_on]
-    if not others:
-        return _give_up(state, job, detail)
-    return _requeue(state, job, detail, now)
+    return (job, instance) if job is not None and is_owner else None
 
 
 def _requeue(state: RouterState, job: Job, detail: str, now: float) -> list[Effect]:
@@ -77,10 +162,12 @@ def _requeue(state: RouterState, job: Job, detail: str, now: float) -> list[Effe
     job.move(JobState.QUEUED)
     job.session = None
     job.queued_at = now
-    state.queue.put_first(job.job_id, job.service_class)
+    state.queue.put_first(job.job_id, job.service_class, user=job.requester)
+    state.has_news = True
     return [RequeueJob(job.job_id)]
 
 
 def _give_up(state: RouterState, job: Job, detail: str) -> list[Effect]:
+    health.forgive(state, job)
     end_job(state, job)
     return [RefuseJob(job.job_id, Refusal.INSTANCES_FAILED, detail)]

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from apps.router.core.values import FailureCode, Offer, ServedModel, ServiceClass
+from apps.router.core.values import Alias, FailureCode, Offer, ServedModel, ServiceClass
 
 
 class Event(Struct, frozen=True, tag=True):
@@ -18,6 +18,7 @@ class InstanceJoined(Event, frozen=True):
     models: tuple[ServedModel, ...]
     slots: int
     offers: tuple[Offer, ...] = ()
+    region: str | None = None
 
 
 class InstanceChanged(Event, frozen=True):
@@ -55,13 +56,20 @@ class LinkBroken(Event, frozen=True):
 
 
 class JobSubmitted(Event, frozen=True):
-    """Somebody asks. `model_name` None: any model."""
+    """Somebody asks. `model_name` None: any model.
+
+    prompt_tokens: the gateway's estimate. least_prompt_tokens: it can't be fewer. conversation:
+    an opaque key that all turns of one conversation share, "" when there is none.
+    """
 
     job_id: str
     requester: str
     service_class: ServiceClass
     model_name: str | None = None
     may_wait_for_instance: bool = True
+    prompt_tokens: int = 0
+    least_prompt_tokens: int = 0
+    conversation: str = ""
 
 
 class JobCancelled(Event, frozen=True):
@@ -72,19 +80,30 @@ class JobCancelled(Event, frozen=True):
 
 
 class JobProgressed(Event, frozen=True):
-    """Text of the answer has reached its stream: with the first piece, then now and then."""
+    """Chunks have reached the job's stream: with the first one, then now and then.
+
+    `tokens`: how many the attempt has given so far. `has_text`: some text was shown.
+    """
 
     job_id: str
     attempt: int
+    tokens: int = 0
+    has_text: bool = True
 
 
 class AttemptDone(Event, frozen=True):
-    """An instance says that an attempt is complete: "stop", "length" or "cancelled"."""
+    """An instance says that an attempt is complete: "stop", "length" or "cancelled".
+
+    The counts are the instance's own, 0 where it gave none.
+    """
 
     session: str
     job_id: str
     attempt: int
     finish_reason: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class AttemptFailed(Event, frozen=True):
@@ -101,6 +120,13 @@ class ModelsKnown(Event, frozen=True):
     """Models that admitted instances have announced before this router started."""
 
     names: tuple[str, ...]
+
+
+class CatalogChanged(Event, frozen=True):
+    """What the catalog says from now on: aliases, and models that nobody may ask for."""
+
+    aliases: tuple[Alias, ...] = ()
+    forbidden: tuple[str, ...] = ()
 
 
 class TimePassed(Event, frozen=True):

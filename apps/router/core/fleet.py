@@ -1,5 +1,6 @@
-"""Instances come, speak, change, fall silent and go. Pure."""
+"""Instances come, speak, change and go. Pure."""
 
+from apps.router.core import health
 from apps.router.core.effects import CloseLink, Effect, WelcomeInstance
 from apps.router.core.endings import attempt_lost
 from apps.router.core.events import (
@@ -10,11 +11,12 @@ from apps.router.core.events import (
     InstanceJoined,
     LinkBroken,
 )
-from apps.router.core.state import Instance, JobState, RouterState
-from apps.router.core.values import Offer, ServedModel
+from apps.router.core.instances import Instance, InstanceRecord
+from apps.router.core.learning import begin
+from apps.router.core.state import JobState, RouterState
+from apps.router.core.values import AttemptOutcome, Health, Offer, ServedModel
 
 _REPLACED = 4002
-_SILENT = 4000
 
 
 def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> list[Effect]:
@@ -23,19 +25,20 @@ def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> li
     for older in list(state.instances.values()):
         if older.instance_id == event.instance_id:
             effects.append(CloseLink(older.session, _REPLACED, "a newer connection replaced this"))
-            effects += remove_instance(state, older, now)
+            effects += remove_instance(state, older, AttemptOutcome.LINK_LOST, now)
     instance = Instance(
         session=event.session,
-        instance_id=event.instance_id,
-        name=event.name,
+        record=_record(state, event, now),
         models=_by_name(event.models),
         slots=event.slots,
         joined_at=now,
         last_heard_at=now,
+        region=event.region,
     )
     state.instances[event.session] = instance
     state.known_models.update(instance.models)
-    resumed = tuple(offer for offer in event.offers if _take_up(state, instance, offer))
+    state.has_news = True
+    resumed = tuple(offer for offer in event.offers if _take_up(state, instance, offer, now))
     dropped = tuple(offer.job_id for offer in event.offers if offer not in resumed)
     return [*effects, WelcomeInstance(event.session, resumed, dropped)]
 
@@ -47,6 +50,7 @@ def instance_changed(state: RouterState, event: InstanceChanged, now: float) -> 
         instance.slots = event.slots
         instance.last_heard_at = now
         state.known_models.update(instance.models)
+        state.has_news = True
     return []
 
 
@@ -63,7 +67,12 @@ def heartbeat_received(state: RouterState, event: HeartbeatReceived, now: float)
     if instance is None:
         return []
     instance.last_heard_at = now
-    instance.slots = event.slots
+    if instance.slots != event.slots:
+        instance.slots = event.slots
+        state.has_news = True
+    health.spoke(state, instance)
+    if not instance.open_jobs:
+        return []
     running = frozenset(event.running)
     effects: list[Effect] = []
     for job_id, attempt in list(instance.open_jobs.items()):
@@ -74,14 +83,16 @@ def heartbeat_received(state: RouterState, event: HeartbeatReceived, now: float)
         instance.missing_heartbeats[job_id] = missing
         if missing >= state.settings.lost_after_heartbeats:
             instance.close_job(job_id, attempt)
-            effects += attempt_lost(state, job_id, instance.session, now)
+            state.has_news = True
+            effects += attempt_lost(state, job_id, instance.session, AttemptOutcome.FORGOTTEN, now)
     return effects
 
 
 def instance_draining(state: RouterState, event: InstanceDraining, now: float) -> list[Effect]:
     """Give the instance no more jobs."""
     if instance := state.instances.get(event.session):
-        instance.is_draining = True
+        if not instance.is_draining:
+            instance.record.move(Health.DRAINING)
         instance.last_heard_at = now
     return []
 
@@ -89,42 +100,54 @@ def instance_draining(state: RouterState, event: InstanceDraining, now: float) -
 def link_broken(state: RouterState, event: LinkBroken, now: float) -> list[Effect]:
     """Bring the jobs of a broken link back to the queue."""
     instance = state.instances.get(event.session)
-    return remove_instance(state, instance, now) if instance else []
+    if instance is None:
+        return []
+    return remove_instance(state, instance, AttemptOutcome.LINK_LOST, now)
 
 
-def close_silent_links(state: RouterState, now: float) -> list[Effect]:
-    """Close each link that has been silent for too long."""
-    effects: list[Effect] = []
-    for instance in list(state.instances.values()):
-        if now - instance.last_heard_at > state.settings.silence_s:
-            reason = f"silent: no frame for {state.settings.silence_s:g} s"
-            effects.append(CloseLink(instance.session, _SILENT, reason))
-            effects += remove_instance(state, instance, now)
-    return effects
-
-
-def remove_instance(state: RouterState, instance: Instance, now: float) -> list[Effect]:
-    """Forget an instance; its jobs wait again, before all others, oldest first."""
+def remove_instance(
+    state: RouterState, instance: Instance, outcome: AttemptOutcome, now: float
+) -> list[Effect]:
+    """Forget a link; its jobs wait again, before all others, oldest first."""
     del state.instances[instance.session]
+    instance.record.move(Health.GONE)
+    instance.record.gone_at = now
     effects: list[Effect] = []
-    for job_id in reversed(instance.open_jobs):
-        effects += attempt_lost(state, job_id, instance.session, now)
+    for job_id in instance.open_jobs:
+        effects += attempt_lost(state, job_id, instance.session, outcome, now)
     return effects
 
 
-def _take_up(state: RouterState, instance: Instance, offer: Offer) -> bool:
+def _record(state: RouterState, event: InstanceJoined, now: float) -> InstanceRecord:
+    """Return the instance's record, which outlives its links."""
+    record = state.records.get(event.instance_id)
+    if record is None:
+        record = state.records[event.instance_id] = InstanceRecord(event.instance_id, event.name)
+        return record
+    record.move(Health.EJECTED if record.ejected_until > now else Health.JOINING)
+    record.gone_at = None
+    return record
+
+
+def _take_up(state: RouterState, instance: Instance, offer: Offer, now: float) -> bool:
     job = state.jobs.get(offer.job_id)
     if (
         job is None
         or job.state is not JobState.QUEUED
         or job.attempt != offer.attempt
         or job.owner_id != instance.instance_id
+        or job.has_failed_on(instance.instance_id)
         or job.job_id in instance.open_jobs
     ):
         return False
-    state.queue.remove(job.job_id, job.service_class)
+    entry = state.queue.remove(job.job_id)
+    state.queue.started(entry, was_interrupted=True)
     job.move(JobState.RUNNING)
     job.session = instance.session
+    job.running = begin(state, instance, job, job.model_name or "", now)
+    job.running.is_resumed = True
+    job.running.tokens = job.last_tokens
+    job.given_tokens -= job.last_tokens
     job.shown_place = None
     instance.open_jobs[job.job_id] = job.attempt
     return True

@@ -1,39 +1,228 @@
-"""The waiting jobs: classes in order of service, first come first served within one. Pure."""
+"""The waiting jobs in the order in which they will be served. Pure.
 
-from collections import OrderedDict
+1. Interrupted jobs, oldest first: somebody is reading them.
+2. Classes in the order of `ServiceClass`; but while a lower class waits, at least one in
+   `trickle_every` assignments is its.
+3. Within a class, jobs that have waited longer than `ageing_s`, in the order in which they came.
+4. Then fairly between users: the one who was served the fewest weighted tokens first (virtual
+   token counters, arXiv 2401.00588); with equal counters the one with fewer running jobs.
+5. Within one user, first come first served.
+
+From 2 and 3 follows the bound: when a job has waited `ageing_s`, it is behind no job of its class
+that came later; and of `trickle_every` assignments one is its class's at least.
+"""
+
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heapreplace
+from itertools import islice
 
+from apps.router.core.settings import CoreSettings
 from apps.router.core.values import ServiceClass
 
+_COUNTERS_KEPT = 10_000
 
+
+@dataclass(slots=True)
+class Waiting:
+    """A job in the queue. `cost` is what its user will be charged in advance."""
+
+    job_id: str
+    requester: str
+    service_class: ServiceClass
+    cost: float
+    order: int
+    since: float
+
+
+@dataclass(slots=True)
+class ClassQueue:
+    """One class: each user's waiting jobs in order, and what each user was served."""
+
+    waiting: dict[str, dict[str, Waiting]] = field(default_factory=dict)
+    by_age: dict[str, Waiting] = field(default_factory=dict)
+    counters: dict[str, float] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    floor: float = 0.0
+    passed_over: int = 0
+
+    def add(self, entry: Waiting) -> None:
+        """Put a job behind its user's others; who was idle starts level with the least served."""
+        user = entry.requester
+        if user not in self.waiting:
+            level = min((self.counters[other] for other in self.waiting), default=self.floor)
+            counter = max(self.counters.pop(user, 0.0), level)
+            self.counters[user] = counter
+            self.waiting[user] = {}
+            self._forget_idle()
+        self.waiting[user][entry.job_id] = entry
+        self.by_age[entry.job_id] = entry
+
+    def remove(self, entry: Waiting) -> None:
+        """Take a job out."""
+        jobs = self.waiting[entry.requester]
+        del jobs[entry.job_id], self.by_age[entry.job_id]
+        if not jobs:
+            del self.waiting[entry.requester]
+        if not self.by_age:
+            self.passed_over = 0
+
+    def charge(self, user: str, tokens: float) -> None:
+        """Add to what a user was served; negative gives back."""
+        self.counters[user] = self.counters.get(user, self.floor) + tokens
+
+    def in_order(self, now: float, settings: CoreSettings, cap: int) -> Iterator[Waiting]:
+        """Yield the jobs as they would be served if each could be."""
+        aged = []
+        for entry in self.by_age.values():
+            if now - entry.since <= settings.ageing_s:
+                break
+            aged.append(entry)
+        running = dict(self.running)
+        taken: dict[str, int] = {}
+        costs: dict[str, float] = {}
+        for entry in aged:
+            user = entry.requester
+            if running.get(user, 0) < cap:
+                taken[user] = taken.get(user, 0) + 1
+                costs[user] = costs.get(user, 0.0) + entry.cost
+                running[user] = running.get(user, 0) + 1
+                yield entry
+        yield from self._fairly(running, taken, costs, cap)
+
+    def _fairly(
+        self, running: dict[str, int], taken: dict[str, int], costs: dict[str, float], cap: int
+    ) -> Iterator[Waiting]:
+        heap: list[tuple[float, int, int, str]] = []
+        turns: dict[str, tuple[Waiting, Iterator[Waiting]]] = {}
+
+        def line_up(user: str, counter: float, busy: int, turn: Iterator[Waiting]) -> None:
+            entry = next(turn, None)
+            if entry is not None and busy < cap:
+                turns[user] = entry, turn
+                heap.append((counter, busy, entry.order, user))
+
+        for user, jobs in self.waiting.items():
+            unseen = islice(jobs.values(), taken.get(user, 0), None)
+            counter = self.counters[user] + costs.get(user, 0.0)
+            line_up(user, counter, running.get(user, 0), unseen)
+        heapify(heap)
+        while heap:
+            counter, busy, _, user = heap[0]
+            entry, turn = turns[user]
+            yield entry
+            following = next(turn, None)
+            if following is None or busy + 1 >= cap:
+                heappop(heap)
+            else:
+                turns[user] = following, turn
+                heapreplace(heap, (counter + entry.cost, busy + 1, following.order, user))
+
+    def _forget_idle(self) -> None:
+        if len(self.counters) <= _COUNTERS_KEPT:
+            return
+        idle = [u for u in self.counters if u not in self.waiting and u not in self.running]
+        for user in idle[: len(idle) // 2]:
+            del self.counters[user]
+
+
+@dataclass(slots=True)
 class WaitingQueue:
-    """Job ids in the order in which they will be served."""
+    """All waiting jobs."""
 
-    def __init__(self) -> None:
-        self._classes: dict[ServiceClass, OrderedDict[str, None]] = {
-            service_class: OrderedDict() for service_class in ServiceClass
-        }
+    interrupted: dict[str, Waiting] = field(default_factory=dict)
+    classes: dict[ServiceClass, ClassQueue] = field(
+        default_factory=lambda: {service_class: ClassQueue() for service_class in ServiceClass}
+    )
+    entries: dict[str, Waiting] = field(default_factory=dict)
+    arrivals_count: int = 0
 
     def __len__(self) -> int:
-        return sum(len(waiting) for waiting in self._classes.values())
+        return len(self.entries)
 
-    def __iter__(self) -> Iterator[str]:
-        for waiting in self._classes.values():
-            yield from waiting
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self.entries
 
     def count(self, service_class: ServiceClass) -> int:
-        """Return how many of one class wait."""
-        return len(self._classes[service_class])
+        """Return how many of one class wait, those that were interrupted left out."""
+        return len(self.classes[service_class].by_age)
 
-    def append(self, job_id: str, service_class: ServiceClass) -> None:
-        """Add a new job behind its class."""
-        self._classes[service_class][job_id] = None
+    def append(
+        self, job_id: str, service_class: ServiceClass, *, user: str, cost: float, now: float
+    ) -> None:
+        """Add a new job."""
+        self.arrivals_count += 1
+        entry = Waiting(job_id, user, service_class, cost, self.arrivals_count, now)
+        self.entries[job_id] = entry
+        self.classes[service_class].add(entry)
 
-    def put_first(self, job_id: str, service_class: ServiceClass) -> None:
-        """Bring an interrupted job back, before all of its class."""
-        self._classes[service_class][job_id] = None
-        self._classes[service_class].move_to_end(job_id, last=False)
+    def put_first(self, job_id: str, service_class: ServiceClass, *, user: str) -> None:
+        """Bring an interrupted job back, before all that were not."""
+        entry = Waiting(job_id, user, service_class, cost=0.0, order=0, since=0.0)
+        self.entries[job_id] = entry
+        self.interrupted[job_id] = entry
 
-    def remove(self, job_id: str, service_class: ServiceClass) -> None:
+    def remove(self, job_id: str) -> Waiting:
         """Take a job out. Raises KeyError when it is not there."""
-        del self._classes[service_class][job_id]
+        entry = self.entries.pop(job_id)
+        if self.interrupted.pop(job_id, None) is None:
+            self.classes[entry.service_class].remove(entry)
+        return entry
+
+    def started(self, entry: Waiting, *, was_interrupted: bool) -> None:
+        """Count an assignment: its user is charged, the classes below are passed over."""
+        own = self.classes[entry.service_class]
+        own.running[entry.requester] = own.running.get(entry.requester, 0) + 1
+        if was_interrupted:
+            return
+        own.floor = max(own.floor, own.counters[entry.requester])
+        own.charge(entry.requester, entry.cost)
+        own.passed_over = 0
+        for service_class, lower in self.classes.items():
+            if lower.by_age and _is_below(service_class, entry.service_class):
+                lower.passed_over += 1
+
+    def stopped(self, service_class: ServiceClass, user: str) -> None:
+        """Count one running job of a user less."""
+        running = self.classes[service_class].running
+        running[user] -= 1
+        if not running[user]:
+            del running[user]
+
+    def in_order(self, now: float, settings: CoreSettings) -> Iterator[Waiting]:
+        """Yield all jobs as they would be served if each could be."""
+        yield from list(self.interrupted.values())
+        lines = [
+            _Line(
+                queue.in_order(now, settings, settings.max_running_per_user[c]), queue.passed_over
+            )
+            for c, queue in self.classes.items()
+            if queue.by_age
+        ]
+        yield from _merged(lines, settings.trickle_every)
+
+
+@dataclass(slots=True)
+class _Line:
+    entries: Iterator[Waiting]
+    passed_over: int
+
+
+def _merged(lines: list[_Line], every: int) -> Iterator[Waiting]:
+    """Merge classes, highest first; a lower one comes up when it was passed over often enough."""
+    while lines:
+        lowest_first = range(len(lines) - 1, 0, -1)
+        due = next((n for n in lowest_first if lines[n].passed_over >= every - 1), 0)
+        entry = next(lines[due].entries, None)
+        if entry is None:
+            del lines[due]
+            continue
+        yield entry
+        lines[due].passed_over = 0
+        for lower in lines[due + 1 :]:
+            lower.passed_over += 1
+
+
+def _is_below(service_class: ServiceClass, other: ServiceClass) -> bool:
+    order = list(ServiceClass)
+    return order.index(service_class) > order.index(other)

@@ -1,26 +1,39 @@
 """Jobs are handed in, make progress, are cancelled and run out of time. Pure."""
 
-from apps.router.core.effects import CancelAttempt, Effect, FinishJob, RefuseJob, ShowPlace
-from apps.router.core.endings import end_job
+from apps.router.core import catalog, learning
+from apps.router.core.effects import CancelAttempt, Effect, FinishJob, RefuseJob
+from apps.router.core.endings import end_job, record_end
 from apps.router.core.events import JobCancelled, JobProgressed, JobSubmitted, ModelsKnown
-from apps.router.core.state import Job, JobState, RouterState
-from apps.router.core.values import Refusal
+from apps.router.core.state import Job, RouterState
+from apps.router.core.values import AttemptOutcome, Refusal
 
 
 def job_submitted(state: RouterState, event: JobSubmitted, now: float) -> list[Effect]:
     """Queue a job, or refuse it with a reason."""
-    refused = _refusal(state, event)
+    target = catalog.resolve(state, event.model_name)
+    model_name = target.model_name if target else event.model_name
+    revision = target.revision if target else None
+    refused = _refusal(state, event, model_name, revision)
     if refused is not None:
         return [refused]
     state.jobs[event.job_id] = Job(
         job_id=event.job_id,
         requester=event.requester,
         service_class=event.service_class,
-        model_name=event.model_name,
+        asked_model=event.model_name,
+        model_name=model_name,
+        revision=revision,
         may_wait_for_instance=event.may_wait_for_instance,
+        prompt_tokens=event.prompt_tokens,
+        least_prompt_tokens=event.least_prompt_tokens,
+        conversation=event.conversation,
         queued_at=now,
     )
-    state.queue.append(event.job_id, event.service_class)
+    settings = state.settings
+    cost = settings.input_weight * event.prompt_tokens
+    cost += settings.output_weight * settings.usual_output_tokens
+    state.queue.append(event.job_id, event.service_class, user=event.requester, cost=cost, now=now)
+    state.has_news = True
     return []
 
 
@@ -32,19 +45,22 @@ def job_cancelled(state: RouterState, event: JobCancelled, now: float) -> list[E
     effects: list[Effect] = [FinishJob(job.job_id, "cancelled")]
     if job.session is not None:
         effects.append(CancelAttempt(job.session, job.job_id, job.attempt, event.reason))
+    effects += record_end(state, job, AttemptOutcome.CANCELLED, now)
     end_job(state, job)
     return effects
 
 
 def job_progressed(state: RouterState, event: JobProgressed, now: float) -> list[Effect]:
-    """Note that text was shown: from now on only an instance that can continue may have the job."""
+    """Note that tokens came; once text was shown only an instance that can continue may have it."""
     job = state.jobs.get(event.job_id)
-    if job is not None and job.attempt == event.attempt:
-        job.has_text = True
-        if job.session is not None:
-            instance = state.instances[job.session]
-            instance.missing_heartbeats.pop(job.job_id, None)
-            instance.last_heard_at = now
+    if job is None or job.attempt != event.attempt:
+        return []
+    job.has_text = job.has_text or event.has_text
+    if job.session is not None and job.running is not None:
+        instance = state.instances[job.session]
+        instance.missing_heartbeats.pop(job.job_id, None)
+        instance.last_heard_at = now
+        learning.progressed(state, instance, job, job.running, event.tokens, now)
     return []
 
 
@@ -57,7 +73,7 @@ def models_known(state: RouterState, event: ModelsKnown, now: float) -> list[Eff
 def refuse_overdue(state: RouterState, now: float) -> list[Effect]:
     """Refuse each job that has waited too long."""
     effects: list[Effect] = []
-    for job_id in list(state.queue):
+    for job_id in list(state.queue.entries):
         job = state.jobs[job_id]
         is_person = job.may_wait_for_instance
         bound = state.settings.max_wait_s if is_person else state.settings.max_wait_program_s
@@ -68,42 +84,26 @@ def refuse_overdue(state: RouterState, now: float) -> list[Effect]:
     return effects
 
 
-def show_places(state: RouterState) -> list[Effect]:
-    """Tell each waiting job its place, where that has changed."""
-    effects: list[Effect] = []
-    waiting = len(state.queue)
-    online: dict[str | None, int] = {}
-    for place, job_id in enumerate(state.queue, start=1):
-        job = state.jobs[job_id]
-        if job.model_name not in online:
-            online[job.model_name] = len(state.serving(job.model_name))
-        shown = (place, waiting, online[job.model_name])
-        if job.shown_place != shown:
-            job.shown_place = shown
-            effects.append(ShowPlace(job_id, *shown))
-    return effects
-
-
-def show_place_of(state: RouterState, job_id: str) -> list[Effect]:
-    """Tell a job that was just handed in its place, if it has to wait."""
-    job = state.jobs.get(job_id)
-    if job is None or job.state is not JobState.QUEUED:
-        return []
-    place = next(n for n, waiting in enumerate(state.queue, start=1) if waiting == job_id)
-    job.shown_place = (place, len(state.queue), len(state.serving(job.model_name)))
-    return [ShowPlace(job_id, *job.shown_place)]
-
-
-def _refusal(state: RouterState, event: JobSubmitted) -> RefuseJob | None:
+def _refusal(
+    state: RouterState, event: JobSubmitted, model_name: str | None, revision: str | None
+) -> RefuseJob | None:
     settings = state.settings
-    if event.model_name is not None and event.model_name not in state.known_models:
+    if event.model_name in state.forbidden_models or (
+        model_name is not None and model_name not in state.known_models
+    ):
         detail = f"the model {event.model_name!r} does not exist"
         return RefuseJob(event.job_id, Refusal.MODEL_NOT_FOUND, detail)
-    if not event.may_wait_for_instance and not state.serving(event.model_name):
+    serving = state.serving(model_name, revision)
+    if not event.may_wait_for_instance and not serving:
         detail = "no instance that serves this model is connected"
         return RefuseJob(
             event.job_id, Refusal.NO_INSTANCE, detail, retry_after_s=settings.no_instance_retry_s
         )
+    longest = catalog.longest_context(serving, model_name)
+    if serving and event.least_prompt_tokens >= longest:
+        detail = f"the conversation has at least {event.least_prompt_tokens} tokens, and no "
+        detail += f"connected instance reads more than {longest}: shorten it"
+        return RefuseJob(event.job_id, Refusal.CONTEXT_LENGTH_EXCEEDED, detail)
     if state.queue.count(event.service_class) >= settings.max_queued_per_class:
         detail = "too many requests are waiting"
         return RefuseJob(

@@ -1,14 +1,20 @@
-"""The router's table: instances, jobs and the queue. Pure; changed by `step` alone."""
+"""The router's table: instances, jobs and the queue. Pure; changed by `step` alone.
+
+All of it is plain data, so that msgspec can write it down and read it back.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
+from apps.router.core.draws import draw
 from apps.router.core.errors import IllegalTransitionError
+from apps.router.core.instances import Instance, InstanceRecord
 from apps.router.core.queue import WaitingQueue
-from apps.router.core.selection.least_loaded import LeastLoaded
-from apps.router.core.selection.port import Rule
 from apps.router.core.settings import CoreSettings
-from apps.router.core.values import ServedModel, ServiceClass
+from apps.router.core.speed import Estimate, Speed
+from apps.router.core.values import Alias, AttemptOutcome, ServiceClass
 
 
 class JobState(StrEnum):
@@ -27,22 +33,60 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 
 @dataclass(slots=True)
+class Try:
+    """The attempt that runs now, on the router's clock. `progressed_at` None: no token yet.
+
+    `tokens` counts from the attempt's beginning, also when it was taken up on a new link.
+    """
+
+    started_at: float
+    others: int
+    new_tokens: float
+    due_at: float
+    progressed_at: float | None = None
+    tokens: int = 0
+    is_resumed: bool = False
+
+
+@dataclass(slots=True)
+class Failure:
+    """One attempt that failed through its instance's fault, or the job's."""
+
+    instance_id: str
+    outcome: AttemptOutcome
+
+
+@dataclass(slots=True)
 class Job:
-    """One request. `session` is the owner's link while it runs; `owner_id` the last owner."""
+    """One request. `session` is the owner's link while it runs; `owner_id` the last owner.
+
+    `model_name` is None until it is known which model answers; `asked_model` may be an alias.
+    `given_tokens` is what its ended attempts wrote, `last_tokens` the last of them.
+    `charged_tokens` is what its user has been charged so far, in weighted tokens.
+    """
 
     job_id: str
     requester: str
     service_class: ServiceClass
+    asked_model: str | None
     model_name: str | None
+    revision: str | None
     may_wait_for_instance: bool
+    prompt_tokens: int
+    least_prompt_tokens: int
+    conversation: str
     queued_at: float
     state: JobState = JobState.QUEUED
     attempt: int = 0
     session: str | None = None
     owner_id: str | None = None
     has_text: bool = False
-    failed_on: set[str] = field(default_factory=set)
-    shown_place: tuple[int, int, int] | None = None
+    given_tokens: int = 0
+    last_tokens: int = 0
+    charged_tokens: float = 0.0
+    running: Try | None = None
+    failures: list[Failure] = field(default_factory=list)
+    shown_place: tuple[int, int, int, float | None] | None = None
 
     def move(self, state: JobState) -> None:
         """Change the state. Raises IllegalTransitionError."""
@@ -50,43 +94,26 @@ class Job:
             raise IllegalTransitionError(self.job_id, self.state, state)
         self.state = state
 
+    def has_failed_on(self, instance_id: str) -> bool:
+        """Whether that instance has failed this job."""
+        return any(failure.instance_id == instance_id for failure in self.failures)
+
 
 @dataclass(slots=True)
-class Instance:
-    """One connected instance. `open_jobs` (job to attempt) is the only count of its load.
+class Holding:
+    """Which instance answered a conversation last, and how many tokens of it that read."""
 
-    A cancelled job stays open until the instance has said that it stopped.
-    """
-
-    session: str
     instance_id: str
-    name: str
-    models: dict[str, ServedModel]
-    slots: int
-    joined_at: float
-    last_heard_at: float
-    is_draining: bool = False
-    open_jobs: dict[str, int] = field(default_factory=dict)
-    missing_heartbeats: dict[str, int] = field(default_factory=dict)
-    last_assigned: int = 0
+    tokens: int
+    at: float
 
-    @property
-    def load(self) -> float:
-        """Open jobs by slots."""
-        return len(self.open_jobs) / self.slots
 
-    @property
-    def has_free_slot(self) -> bool:
-        """Whether one more job fits."""
-        return len(self.open_jobs) < self.slots
+@dataclass(slots=True)
+class ModelFigures:
+    """What is usual for a model over all its instances."""
 
-    def close_job(self, job_id: str, attempt: int) -> bool:
-        """Free the slot of an attempt; False when it holds none."""
-        if self.open_jobs.get(job_id) != attempt:
-            return False
-        del self.open_jobs[job_id]
-        self.missing_heartbeats.pop(job_id, None)
-        return True
+    speed: Speed = field(default_factory=Speed)
+    job_s: Estimate = field(default_factory=Estimate)
 
 
 @dataclass(slots=True)
@@ -94,17 +121,58 @@ class RouterState:
     """Everything the router knows. Jobs that have ended are not kept."""
 
     settings: CoreSettings = field(default_factory=CoreSettings)
-    rule: Rule = field(default_factory=LeastLoaded)
     instances: dict[str, Instance] = field(default_factory=dict)
+    records: dict[str, InstanceRecord] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     queue: WaitingQueue = field(default_factory=WaitingQueue)
     known_models: set[str] = field(default_factory=set)
+    aliases: dict[str, Alias] = field(default_factory=dict)
+    forbidden_models: set[str] = field(default_factory=set)
+    models: dict[str, ModelFigures] = field(default_factory=dict)
+    conversations: dict[str, Holding] = field(default_factory=dict)
     assignments_count: int = 0
+    draws_count: int = 0
+    has_news: bool = False
+    ticked_at: float | None = None
+    placed_at: float | None = None
 
-    def serving(self, model_name: str | None) -> list[Instance]:
+    def serving(self, model_name: str | None, revision: str | None = None) -> list[Instance]:
         """List the instances that take jobs for a model; None: for any."""
         return [
             instance
             for instance in self.instances.values()
-            if not instance.is_draining and (model_name is None or model_name in instance.models)
+            if not instance.is_draining and serves(instance, model_name, revision)
         ]
+
+    def usual(self, model_name: str) -> ModelFigures:
+        """Return what is usual for a model."""
+        usual = self.models.get(model_name)
+        if usual is None:
+            usual = self.models[model_name] = ModelFigures()
+        return usual
+
+    def next_draw(self) -> float:
+        """Return the next draw from [0, 1)."""
+        self.draws_count += 1
+        return draw(self.settings.seed, self.draws_count)
+
+
+def serves(instance: Instance, model_name: str | None, revision: str | None) -> bool:
+    """Whether an instance serves a model in a revision; None: any."""
+    if model_name is None:
+        return bool(instance.models)
+    model = instance.models.get(model_name)
+    return model is not None and (revision is None or model.revision == revision)
+
+
+def state_encode(state: RouterState) -> bytes:
+    """Write the whole state down as JSON."""
+    return msgspec.json.encode(state)
+
+
+def state_decode(data: bytes) -> RouterState:
+    """Read a state back. Raises msgspec.ValidationError."""
+    state = msgspec.json.decode(data, type=RouterState)
+    for instance in state.instances.values():
+        instance.record = state.records[instance.instance_id]
+    return state

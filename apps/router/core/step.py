@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from apps.router.core import endings, events, fleet, requests
+from apps.router.core import catalog, endings, events, fleet, places, requests, watch
 from apps.router.core.dispatch import dispatch_waiting
 from apps.router.core.effects import Effect
 from apps.router.core.state import RouterState
@@ -12,7 +12,13 @@ Handler = Callable[[RouterState, Any, float], list[Effect]]
 
 
 def _time_passed(state: RouterState, event: events.TimePassed, now: float) -> list[Effect]:
-    return [*fleet.close_silent_links(state, now), *requests.refuse_overdue(state, now)]
+    effects = watch.time_passed(state, now)
+    if state.queue:
+        # A held job may have waited long enough, an ejection may be over.
+        state.has_news = True
+        effects += requests.refuse_overdue(state, now)
+        effects += places.make_room(state)
+    return effects
 
 
 HANDLERS: dict[type[events.Event], Handler] = {
@@ -26,6 +32,7 @@ HANDLERS: dict[type[events.Event], Handler] = {
     events.JobCancelled: requests.job_cancelled,
     events.JobProgressed: requests.job_progressed,
     events.ModelsKnown: requests.models_known,
+    events.CatalogChanged: catalog.catalog_changed,
     events.AttemptDone: endings.attempt_done,
     events.AttemptFailed: endings.attempt_failed,
     events.TimePassed: _time_passed,
@@ -40,7 +47,7 @@ def step(state: RouterState, event: events.Event, now: float) -> list[Effect]:
     effects = HANDLERS[type(event)](state, event, now)
     effects += dispatch_waiting(state, now)
     if isinstance(event, events.JobSubmitted):
-        effects += requests.show_place_of(state, event.job_id)
-    elif isinstance(event, events.TimePassed):
-        effects += requests.show_places(state)
+        effects += places.show_place_of(state, event.job_id, now)
+    elif isinstance(event, events.TimePassed) and state.queue:
+        effects += places.show_places(state, now)
     return effects

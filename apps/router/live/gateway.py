@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from functools import singledispatchmethod
+from hashlib import blake2b
 from typing import Final
 from uuid import uuid4
 
@@ -24,7 +25,8 @@ from motherfluxer_wire.errors import WireError
 log = logging.getLogger(__name__)
 
 ACK_EVERY_CHUNKS: Final = 16
-PROGRESS_EVERY_S: Final = 1.0
+CHARS_PER_TOKEN: Final = 4
+MOST_CHARS_PER_TOKEN: Final = 16
 ENDED_STREAM_KEPT_S: Final = 60.0
 JOB_DEADLINE_MS: Final = 600_000
 MAX_MESSAGES_BYTES: Final = limits.MAX_FRAME_BYTES * 3 // 4
@@ -41,6 +43,7 @@ class Gateway:
         self.streams: dict[str, JobStream] = {}
         self.decisions = DecisionRecord()
         self.is_draining = False
+        self._conversation_key = secrets.token_bytes(32)
 
     # -- readers -----------------------------------------------------------------------------
 
@@ -56,6 +59,7 @@ class Gateway:
             seeded = msgspec.structs.replace(request.sampling, seed=secrets.randbelow(2**31))
             request = replace(request, sampling=seeded)
         stream = JobStream(uuid4().hex, request, submitted_at=self.clock())
+        chars = sum(len(message.content) for message in request.messages)
         self.streams[stream.job_id] = stream
         self.bus.publish(
             events.JobSubmitted(
@@ -64,6 +68,9 @@ class Gateway:
                 ServiceClass(request.service_class),
                 request.model_name,
                 request.may_wait_for_instance,
+                prompt_tokens=-(-chars // CHARS_PER_TOKEN),
+                least_prompt_tokens=chars // MOST_CHARS_PER_TOKEN,
+                conversation=self._conversation_of(request),
             )
         )
         if stream.ended is not None and stream.ended.error is not None:
@@ -98,7 +105,13 @@ class Gateway:
         self.links[link.session] = link
         offers = tuple(Offer(offer.job, offer.attempt) for offer in held)
         joined = events.InstanceJoined(
-            link.session, link.instance_id, link.name, _served(link), hello.slots, offers
+            link.session,
+            link.instance_id,
+            link.name,
+            _served(link),
+            hello.slots,
+            offers,
+            hello.region,
         )
         self.bus.publish(joined)
         log.info("instance joined", extra={"instance": link.name, "session": link.session})
@@ -141,9 +154,12 @@ class Gateway:
             self._heard(link)
             return
         now = self.clock()
-        if stream.text and now - stream.progressed_at >= PROGRESS_EVERY_S:
-            stream.progressed_at = now
-            self.bus.publish(events.JobProgressed(frame.job, frame.attempt))
+        if stream.has_news(now, every_s=self.settings.progress_s):
+            stream.progressed_at, stream.has_told_text = now, bool(stream.text)
+            tokens = stream.attempt_tokens
+            self.bus.publish(
+                events.JobProgressed(frame.job, frame.attempt, tokens, bool(stream.text))
+            )
         if stream.next_seq % ACK_EVERY_CHUNKS == 0:
             link.send(frames.Ack(frame.job, frame.attempt, stream.next_seq))
 
@@ -153,8 +169,17 @@ class Gateway:
         if stream and stream.is_complete(attempt=frame.attempt, seq=frame.seq, owner=link.session):
             stream.set_usage(frame.usage)
         link.send(frames.Ack(frame.job, frame.attempt, frame.seq))
+        usage = frame.usage
         self.bus.publish(
-            events.AttemptDone(link.session, frame.job, frame.attempt, frame.finish_reason)
+            events.AttemptDone(
+                link.session,
+                frame.job,
+                frame.attempt,
+                frame.finish_reason,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.cached_tokens or 0,
+            )
         )
 
     @frame_received.register
@@ -225,7 +250,10 @@ class Gateway:
     @perform.register
     def _(self, effect: effects.ShowPlace) -> None:
         if stream := self.streams.get(effect.job_id):
-            stream.set_place(Waiting(effect.place, effect.waiting, effect.instances_online))
+            place = Waiting(
+                effect.place, effect.waiting, effect.instances_online, effect.expected_wait_s
+            )
+            stream.set_place(place)
 
     @perform.register
     def _(self, effect: effects.FinishJob) -> None:
@@ -248,6 +276,10 @@ class Gateway:
     def _(self, effect: effects.RecordDecision) -> None:
         self.decisions.add(effect.decision)
 
+    @perform.register
+    def _(self, effect: effects.RecordAttemptEnd) -> None:
+        self.decisions.add(effect.ended)
+
     # -- inner parts -------------------------------------------------------------------------
 
     def _end(self, job_id: str, ended: Ended) -> None:
@@ -263,11 +295,23 @@ class Gateway:
             attempt=offer.attempt, next_seq=offer.next_seq
         )
 
+    def _conversation_of(self, request: JobRequest) -> str:
+        """Return what all turns of a conversation share: its beginning, as a keyed digest."""
+        beginning = [m.content for m in request.messages[: _first_question(request) + 1]]
+        digest = blake2b(key=self._conversation_key, digest_size=12)
+        digest.update(msgspec.json.encode([request.requester, *beginning]))
+        return digest.hexdigest()
+
     def _heard(self, link: InstanceLink) -> None:
         now = self.clock()
-        if now - link.heard_at >= PROGRESS_EVERY_S:
+        if now - link.heard_at >= self.settings.progress_s:
             link.heard_at = now
             self.bus.publish(events.InstanceHeard(link.session))
+
+
+def _first_question(request: JobRequest) -> int:
+    roles = [message.role for message in request.messages]
+    return roles.index("user") if "user" in roles else len(roles)
 
 
 def _served(link: InstanceLink) -> tuple[ServedModel, ...]:

@@ -46,7 +46,8 @@ class LiveRouter:
         """Begin to keep time, and learn which models were served before."""
         if gate := ports.instance_gate.get_or_none():
             self.bus.publish(events.ModelsKnown(tuple(await gate.known_models())))
-        for job in (self._keep_time(), self._watch_credentials(), self._keep_records()):
+        writing = self.gateway.decisions.writer.run()
+        for job in (self._keep_time(), self._watch_credentials(), self._keep_records(), writing):
             self._tasks.append(asyncio.create_task(job))
 
     async def stop(self) -> None:
@@ -58,13 +59,14 @@ class LiveRouter:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while not self._records.empty():
             await self._records.get_nowait()
+        await self.gateway.decisions.writer.flush()
 
     async def drain(self, timeout_s: float) -> None:
         """Take no new jobs and wait for the running ones; refuse those that still wait."""
         self.gateway.is_draining = True
         words = "The site is restarting. Ask again in a moment."
         error = JobError(ErrorCode.SHUTTING_DOWN, words, retry_after_s=5)
-        for job_id in list(self.service.state.queue):
+        for job_id in list(self.service.state.queue.entries):
             self.gateway.streams[job_id].end(Ended(None, error), at=time.monotonic())
             self.gateway.cancel(job_id, "restart")
         with contextlib.suppress(TimeoutError):

@@ -38,11 +38,15 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The job stands in the queue: `place` of `waiting`, the first place being 1."""
+    """The job stands in the queue: `place` of `waiting`, the first place being 1.
+
+    `expected_wait_s` is None before the router has measured how fast it gets on.
+    """
 
     place: int
     waiting: int
     instances_online: int
+    expected_wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class JobStream:
         self.ended: Ended | None = None
         self.ended_at: float | None = None
         self.progressed_at = float("-inf")
+        self.has_told_text = False
         self._earlier_tokens = 0
         self._position: Waiting | Started | None = None
         self._attempt = 0
@@ -131,6 +136,16 @@ class JobStream:
     def next_seq(self) -> int:
         """The number of the chunk that comes next in this attempt."""
         return self._next_seq
+
+    @property
+    def attempt_tokens(self) -> int:
+        """How many tokens this attempt has given."""
+        return self.completion_tokens - self._earlier_tokens
+
+    def has_news(self, now: float, *, every_s: float) -> bool:
+        """Whether the router should hear of progress: the first text at once, else now and then."""
+        is_first_text = bool(self.text) and not self.has_told_text
+        return is_first_text or now - self.progressed_at >= every_s
 
     def set_place(self, place: Waiting) -> None:
         """Tell the readers their place in the queue."""

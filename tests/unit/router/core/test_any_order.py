@@ -106,7 +106,7 @@ class AnyOrder(RuleBasedStateMachine):
                 if i.open_jobs.get(job.job_id) == job.attempt and job.session == i.session
             ]
             assert (len(owners) == 1) == (job.state is JobState.RUNNING)
-            assert (job.job_id in list(self.state.queue)) == (job.state is JobState.QUEUED)
+            assert (job.job_id in self.state.queue) == (job.state is JobState.QUEUED)
 
     @invariant()
     def one_end(self) -> None:

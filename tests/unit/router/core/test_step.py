@@ -24,8 +24,9 @@ class Table:
         self.now = 0.0
 
     def do(self, event: events.Event) -> list[Effect]:
-        """Apply an event."""
-        return step(self.state, event, self.now)
+        """Apply an event; what is only for the record is left out."""
+        found = step(self.state, event, self.now)
+        return [e for e in found if not isinstance(e, effects.RecordAttemptEnd)]
 
     def join(
         self,
@@ -72,7 +73,8 @@ def test_least_loaded_counts_by_slots() -> None:
     table = Table()
     table.join("small", slots=1)
     table.join("large", slots=4)
-    sessions = [assigned(table.submit(f"j{n}"))[0][1] for n in range(5)]
+    jobs = [table.submit(f"j{n}", who=ServiceClass.REGISTERED) for n in range(5)]
+    sessions = [assigned(found)[0][1] for found in jobs]
     assert sorted(sessions) == ["large"] * 4 + ["small"]
 
 
@@ -301,6 +303,7 @@ def test_places_are_shown_when_they_change() -> None:
     table.do(events.TimePassed())
     assert table.do(events.TimePassed()) == []
     table.do(events.AttemptDone("a", "j0", 1, "stop"))
+    table.now += 0.5
     assert table.do(events.TimePassed()) == [effects.ShowPlace("j2", 1, 1, 1)]
 
 

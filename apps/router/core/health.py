@@ -1,0 +1,103 @@
+"""How an instance's health changes. Pure.
+
+Three consecutive failures eject it, for a time that doubles; afterwards it gets one job at a
+time until one is answered (half-open). At most a share of a model's instances is ejected at once.
+"""
+
+from apps.router.core.instances import Instance, InstanceRecord
+from apps.router.core.state import Job, RouterState
+from apps.router.core.values import AttemptOutcome, Health
+
+
+def spoke(state: RouterState, instance: Instance) -> None:
+    """A joining instance has kept its first word: it is known from before, or on probation."""
+    record = instance.record
+    if record.health is Health.JOINING:
+        is_known = record.answers_count >= state.settings.probation_answers
+        record.move(Health.HEALTHY if is_known else Health.PROBATION)
+
+
+def succeeded(state: RouterState, instance: Instance, model_name: str) -> None:
+    """Note an answer."""
+    record = instance.record
+    record.consecutive_failures = 0
+    record.answers_count += 1
+    if record.health is Health.EJECTED:
+        record.move(Health.PROBATION)
+        record.answers_count = 1
+        record.ejected_by = None
+        state.has_news = True
+    elif record.health in (Health.JOINING, Health.PROBATION):
+        if record.answers_count >= state.settings.probation_answers:
+            record.move(Health.HEALTHY)
+            record.ejections_count = 0
+    elif record.health in (Health.HEALTHY, Health.SLOW):
+        _judge_speed(state, instance, model_name)
+
+
+def failed(state: RouterState, record: InstanceRecord, job: Job, now: float) -> None:
+    """Note a failure that may be the instance's fault; eject it when there were too many."""
+    settings = state.settings
+    record.failures = record.recent_failures(now, settings.failure_half_life_s) + 1
+    record.failed_at = now
+    record.consecutive_failures += 1
+    is_second_chance = record.health is Health.PROBATION and record.ejections_count > 0
+    is_half_open = record.health is Health.EJECTED
+    if is_half_open:
+        _eject(state, record, job, now)
+    elif is_second_chance or record.consecutive_failures >= settings.failures_to_eject:
+        if record.health not in (Health.DRAINING, Health.GONE) and _may_eject(state, record):
+            record.move(Health.EJECTED)
+            _eject(state, record, job, now)
+
+
+def forgive(state: RouterState, job: Job) -> None:
+    """Take a job's failures back from the instances: it broke two of them the same way."""
+    for outcome in AttemptOutcome:
+        blamed = [f.instance_id for f in job.failures if f.outcome is outcome]
+        if len(set(blamed)) < 2:
+            continue
+        for instance_id in blamed:
+            record = state.records.get(instance_id)
+            if record is None:
+                continue
+            record.consecutive_failures = max(0, record.consecutive_failures - 1)
+            record.failures = max(0.0, record.failures - 1)
+            if record.health is Health.EJECTED and record.ejected_by == job.job_id:
+                record.move(Health.PROBATION)
+                record.ejections_count -= 1
+                record.ejected_by = None
+                state.has_news = True
+
+
+def _eject(state: RouterState, record: InstanceRecord, job: Job, now: float) -> None:
+    settings = state.settings
+    lasts_s = min(settings.ejection_s * 2.0**record.ejections_count, settings.ejection_max_s)
+    jitter = 1 + settings.ejection_jitter * (2 * state.next_draw() - 1)
+    record.ejections_count += 1
+    record.ejected_until = now + lasts_s * jitter
+    record.ejected_by = job.job_id
+
+
+def _may_eject(state: RouterState, record: InstanceRecord) -> bool:
+    """Whether the ejected share stays within its cap for every model that the instance serves."""
+    own = next((i for i in state.instances.values() if i.record is record), None)
+    for model_name in own.models if own else ():
+        peers = state.serving(model_name)
+        ejected = sum(peer.record.health is Health.EJECTED for peer in peers)
+        if ejected + 1 > state.settings.ejected_share * len(peers):
+            return False
+    return True
+
+
+def _judge_speed(state: RouterState, instance: Instance, model_name: str) -> None:
+    record = instance.record
+    own = instance.speed(model_name).decode
+    usual = state.usual(model_name).speed.decode
+    if not own.count or not usual.mean:
+        return
+    times = own.mean / usual.mean
+    if record.health is Health.HEALTHY and times > state.settings.slow_enter:
+        record.move(Health.SLOW)
+    elif record.health is Health.SLOW and times < state.settings.slow_leave:
+        record.move(Health.HEALTHY)

@@ -1,0 +1,89 @@
+"""What waiting readers are told: their place, and how long it will take. Pure.
+
+The wait follows from the measured service rate: each slot of the model's instances comes free
+once in a mean job's duration.
+"""
+
+from math import ceil
+from typing import NamedTuple
+
+from apps.router.core.effects import Effect, RefuseJob, ShowPlace
+from apps.router.core.endings import end_job
+from apps.router.core.state import Job, JobState, RouterState
+from apps.router.core.values import Refusal, ServiceClass
+
+
+def show_places(state: RouterState, now: float) -> list[Effect]:
+    """Tell each waiting job its place, where that has changed."""
+    settings = state.settings
+    if state.placed_at is not None and now - state.placed_at < settings.places_every_s:
+        return []
+    state.placed_at = now
+    served: dict[tuple[str | None, str | None], _Served] = {}
+    effects: list[Effect] = []
+    for place, entry in enumerate(state.queue.in_order(now, settings), start=1):
+        job = state.jobs[entry.job_id]
+        asked = (job.model_name, job.revision)
+        if asked not in served:
+            served[asked] = _served(state, *asked)
+        effects += _show(state, job, place, served[asked])
+    return effects
+
+
+def show_place_of(state: RouterState, job_id: str, now: float) -> list[Effect]:
+    """Tell a job that was just handed in its place, if it has to wait."""
+    job = state.jobs.get(job_id)
+    if job is None or job.state is not JobState.QUEUED:
+        return []
+    order = state.queue.in_order(now, state.settings)
+    places = (place for place, entry in enumerate(order, 1) if entry.job_id == job_id)
+    place = next(places, len(state.queue))
+    return _show(state, job, place, _served(state, job.model_name, job.revision))
+
+
+def make_room(state: RouterState) -> list[Effect]:
+    """Refuse the newest waiting demo jobs while registered ones would wait too long."""
+    settings = state.settings
+    registered = state.queue.count(ServiceClass.REGISTERED)
+    demo = state.queue.classes[ServiceClass.DEMO].by_age
+    if not registered or not demo:
+        return []
+    rate = _served(state, None, None).jobs_per_s
+    if not rate or registered / rate <= settings.registered_patience_s:
+        return []
+    # So many the trickle serves within the registered users' patience.
+    kept = int(rate * settings.registered_patience_s / settings.trickle_every) + 1
+    effects: list[Effect] = []
+    for job_id in list(demo)[kept:]:
+        end_job(state, state.jobs[job_id])
+        detail = "registered users are waiting and visitors make room"
+        retry_s = settings.queue_full_retry_s
+        effects.append(RefuseJob(job_id, Refusal.QUEUE_FULL, detail, retry_after_s=retry_s))
+    return effects
+
+
+class _Served(NamedTuple):
+    """How many instances serve a model, and how many jobs a second they end; 0 if unknown."""
+
+    instances_online: int
+    jobs_per_s: float
+
+
+def _served(state: RouterState, model_name: str | None, revision: str | None) -> _Served:
+    serving = state.serving(model_name, revision)
+    rate = 0.0
+    for instance in serving:
+        usual = state.models.get(model_name or next(iter(instance.models)))
+        mean_s = instance.record.job_s.mean or (usual.job_s.mean if usual else 0.0)
+        if mean_s:
+            rate += instance.slots / mean_s
+    return _Served(len(serving), rate)
+
+
+def _show(state: RouterState, job: Job, place: int, served: _Served) -> list[Effect]:
+    wait_s = float(ceil(place / served.jobs_per_s)) if served.jobs_per_s else None
+    shown = (place, len(state.queue), served.instances_online, wait_s)
+    if job.shown_place == shown:
+        return []
+    job.shown_place = shown
+    return [ShowPlace(job.job_id, *shown)]

@@ -1,0 +1,78 @@
+"""What time alone brings: silent links, late tokens, and the router's own pauses. Pure."""
+
+from apps.router.core import learning
+from apps.router.core.effects import CloseLink, Effect
+from apps.router.core.endings import attempt_late
+from apps.router.core.fleet import remove_instance
+from apps.router.core.instances import Instance
+from apps.router.core.state import Job, RouterState
+from apps.router.core.values import AttemptOutcome, Health
+
+_SILENT = 4000
+
+
+def time_passed(state: RouterState, now: float) -> list[Effect]:
+    """Close silent links and take jobs from instances that do not get on."""
+    if _was_router_away(state, now):
+        return []
+    effects: list[Effect] = []
+    for instance in list(state.instances.values()):
+        if now - instance.last_heard_at > state.settings.silence_s:
+            reason = f"silent: no frame for {state.settings.silence_s:g} s"
+            effects.append(CloseLink(instance.session, _SILENT, reason))
+            effects += remove_instance(state, instance, AttemptOutcome.SILENT, now)
+        elif instance.open_jobs:
+            effects += _late_jobs(state, instance, now)
+    _forget_gone(state, now)
+    return effects
+
+
+def _was_router_away(state: RouterState, now: float) -> bool:
+    """Whether the router itself stood still; then nobody is blamed, and all clocks start anew."""
+    before, state.ticked_at = state.ticked_at, now
+    if before is None or now - before <= state.settings.stall_s:
+        return False
+    for instance in state.instances.values():
+        instance.last_heard_at = now
+    for job in state.jobs.values():
+        if job.running is not None:
+            job.running.due_at += now - before
+            if job.running.progressed_at is not None:
+                job.running.progressed_at = now
+    return True
+
+
+def _late_jobs(state: RouterState, instance: Instance, now: float) -> list[Effect]:
+    effects: list[Effect] = []
+    for job_id in list(instance.open_jobs):
+        job = state.jobs.get(job_id)
+        if job is None or job.session != instance.session:
+            continue
+        outcome = _lateness(state, instance, job, now)
+        if outcome is not None:
+            effects += attempt_late(state, job, instance, outcome, now)
+    return effects
+
+
+def _lateness(
+    state: RouterState, instance: Instance, job: Job, now: float
+) -> AttemptOutcome | None:
+    attempt = job.running
+    if attempt is None:
+        return None
+    if attempt.progressed_at is None:
+        return AttemptOutcome.FIRST_TOKEN_LATE if now > attempt.due_at else None
+    if now - instance.last_heard_at > state.settings.silent_streaming_s:
+        return AttemptOutcome.SILENT
+    gap_s = now - attempt.progressed_at
+    if gap_s <= state.settings.gap_floor_s or gap_s <= learning.gap_within(state, instance, job):
+        return None
+    return AttemptOutcome.STUCK
+
+
+def _forget_gone(state: RouterState, now: float) -> None:
+    for record in list(state.records.values()):
+        if record.health is not Health.GONE or record.gone_at is None:
+            continue
+        if now - record.gone_at > state.settings.forget_gone_s:
+            del state.records[record.instance_id]
