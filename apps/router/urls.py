@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from apps.router import views
+from apps.router import log_views, views
 
 urlpatterns = [
     path("status", views.status, name="status"),
     path("transparency", views.transparency, name="transparency"),
-    path("transparency/decisions/<str:job_id>.json", views.decision_json, name="decision_json"),
-    path("transparency/decisions/<str:job_id>", views.decision, name="decision"),
+    path("transparency/log.jsonl", log_views.log, name="decision_log"),
+    path("transparency/decisions/<slug:job_id>.json", views.decision_json, name="decision_json"),
+    path("transparency/decisions/<slug:job_id>", views.decision, name="decision"),
 ]

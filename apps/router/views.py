@@ -8,24 +8,44 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from apps.router import selectors
-from apps.router.core.values import Candidate, RuledOut
-from apps.router.live.decisions import MAX_JOBS, RecordedDecision
+from apps.router.conf import CONF
+from apps.router.core.values import AttemptOutcome, RuledOut
+from apps.router.records.attempts import Attempt
+from apps.router.records.entries import PublicDecision
 
 _LATEST_COUNT: Final = 50
 
 _REASONS: Final = {
     RuledOut.MODEL_NOT_SERVED: "does not serve this model",
     RuledOut.DRAINING: "is winding up and takes nothing new",
+    RuledOut.EJECTED: "has failed too often lately and is left alone for a while",
     RuledOut.NO_FREE_SLOT: "had no free slot",
     RuledOut.FAILED_THIS_JOB: "has failed this very request before",
     RuledOut.CANNOT_CONTINUE: "can't go on from a partial answer",
+    RuledOut.CONTEXT_TOO_SHORT: "can't hold so long a conversation",
+}
+
+_OUTCOMES: Final = {
+    AttemptOutcome.DONE: "the answer was complete",
+    AttemptOutcome.CANCELLED: "its reader wanted no more",
+    AttemptOutcome.REFUSED: "the instance refused the request",
+    AttemptOutcome.FAILED: "the instance failed",
+    AttemptOutcome.OVERLOADED: "the instance had no room after all",
+    AttemptOutcome.GAVE_UP: "the instance gave up",
+    AttemptOutcome.LINK_LOST: "the connection to the instance was lost",
+    AttemptOutcome.FORGOTTEN: "the instance no longer knew of the request",
+    AttemptOutcome.FIRST_TOKEN_LATE: "nothing came from the instance in time",
+    AttemptOutcome.STUCK: "the instance stopped in the middle of the answer",
+    AttemptOutcome.SILENT: "the instance fell silent",
 }
 
 
 async def transparency(request: HttpRequest) -> HttpResponse:
     """Show the latest decisions: no content, no user."""
-    latest = [_attempt(recorded) for recorded in selectors.decisions_latest(count=_LATEST_COUNT)]
-    return await _page(request, "transparency/index.html", {"decisions": latest})
+    latest = [_attempt(one) for one in await selectors.decisions_latest(count=_LATEST_COUNT)]
+    return await _page(
+        request, "transparency/index.html", {"decisions": latest, "kept_days": CONF.log_kept_days}
+    )
 
 
 async def status(request: HttpRequest) -> HttpResponse:
@@ -38,13 +58,13 @@ async def status(request: HttpRequest) -> HttpResponse:
 
 async def decision(request: HttpRequest, job_id: str) -> HttpResponse:
     """Show why an answer came from its instance."""
-    context = {"job_id": job_id, "attempts": _attempts_of(job_id)}
+    context = {"job_id": job_id, "attempts": await _attempts_of(job_id)}
     return await _page(request, "transparency/decision.html", context)
 
 
 async def decision_json(_: HttpRequest, job_id: str) -> JsonResponse:
     """Give the same to programs."""
-    return JsonResponse({"job_id": job_id, "attempts": _attempts_of(job_id)})
+    return JsonResponse({"job_id": job_id, "attempts": await _attempts_of(job_id)})
 
 
 async def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -52,26 +72,38 @@ async def _page(request: HttpRequest, template: str, context: dict[str, Any]) ->
     return await sync_to_async(render, thread_sensitive=False)(request, template, context)
 
 
-def _attempts_of(job_id: str) -> list[dict[str, Any]]:
-    recorded = selectors.decisions_of_job(job_id=job_id)
-    if not recorded:
-        raise Http404(f"No decision about this answer is kept; the latest {MAX_JOBS} are.")
-    return [_attempt(one) for one in recorded]
+async def _attempts_of(job_id: str) -> list[dict[str, Any]]:
+    attempts = await selectors.decisions_of_job(job_id=job_id)
+    if not attempts:
+        raise Http404(f"No decision about this answer is kept; {CONF.log_kept_days} days' are.")
+    return [_attempt(one) for one in attempts]
 
 
-def _attempt(recorded: RecordedDecision) -> dict[str, Any]:
-    made: dict[str, Any] = msgspec.to_builtins(recorded.decision)
-    rows = [_candidate(candidate) for candidate in recorded.decision.candidates]
-    del made["at"], made["candidates"]
-    return {**made, "made_at": recorded.made_at.isoformat(timespec="milliseconds"), "table": rows}
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(attempt.decision)
+    del made["candidates"], made["winner_index"]
+    ended = None
+    if attempt.ended and attempt.ended_at:
+        ended = {
+            "ended_at": attempt.ended_at.isoformat(timespec="milliseconds"),
+            "outcome": attempt.ended.outcome,
+            "words": _OUTCOMES.get(AttemptOutcome(attempt.ended.outcome)),
+            "tokens": attempt.ended.tokens,
+        }
     return {
-        "name": candidate.name,
-        "open_jobs": candidate.open_jobs,
-        "slots": candidate.slots,
-        "load": round(candidate.load, 3),
-        "last_assigned": candidate.last_assigned,
-        "ruled_out": _REASONS[candidate.ruled_out] if candidate.ruled_out else None,
+        **made,
+        "made_at": attempt.made_at.isoformat(timespec="milliseconds"),
+        "table": _table(attempt.decision),
+        "ended": ended,
     }
+
+
+def _table(decision: PublicDecision) -> list[dict[str, Any]]:
+    rows = []
+    for number, candidate in enumerate(decision.candidates):
+        row: dict[str, Any] = msgspec.to_builtins(candidate)
+        row["load"] = round(candidate.open_jobs / candidate.slots, 3) if candidate.slots else None
+        row["ruled_out"] = _REASONS[RuledOut(candidate.ruled_out)] if candidate.ruled_out else None
+        row["is_winner"] = number == decision.winner_index
+        rows.append(row)
+    return rows

@@ -186,6 +186,10 @@ CELERY_BEAT_SCHEDULE = {  # seconds between runs
         "task": "operations.clear_expired_sessions",
         "schedule": 24 * 3600,
     },
+    "remove-old-decisions": {
+        "task": "router.remove_old_decisions",
+        "schedule": 3600,
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 

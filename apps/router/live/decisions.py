@@ -1,41 +1,44 @@
-"""The latest decisions, by job, for those who ask why."""
+"""What the router decided and how it ended: the latest jobs' in memory, all of it to be written."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
 
-from apps.router.core.values import Decision
-
-MAX_JOBS: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedDecision:
-    """A decision and when it was made."""
-
-    decision: Decision
-    made_at: datetime
+from apps.router.conf import CONF
+from apps.router.core.values import AttemptEnded, Decision
+from apps.router.live.log_writer import LogWriter
+from apps.router.records.entries import AnyEntry, Recorded, entry_of
 
 
 class DecisionRecord:
-    """Keeps the decisions of the latest jobs in memory, oldest first out."""
+    """Keeps the latest jobs' decisions, oldest first out, and hands each on to the log."""
 
     def __init__(self) -> None:
-        self._by_job: OrderedDict[str, list[RecordedDecision]] = OrderedDict()
+        self.writer = LogWriter()
+        self._by_job: OrderedDict[str, list[Recorded]] = OrderedDict()
 
-    def add(self, decision: Decision) -> None:
+    def add(self, what: Decision | AttemptEnded) -> None:
         """Keep one more."""
-        recorded = RecordedDecision(decision, datetime.now(UTC))
-        self._by_job.setdefault(decision.job_id, []).append(recorded)
-        while len(self._by_job) > MAX_JOBS:
+        recorded = Recorded(datetime.now(UTC), what)
+        self.writer.put(recorded)
+        self._by_job.setdefault(what.job_id, []).append(recorded)
+        while len(self._by_job) > CONF.log_memory_jobs_count:
             self._by_job.popitem(last=False)
 
-    def of_job(self, job_id: str) -> list[RecordedDecision]:
-        """Return one job's decisions, first attempt first; empty when none is kept."""
-        return list(self._by_job.get(job_id, ()))
+    def of_job(self, job_id: str) -> list[AnyEntry]:
+        """Return all that was recorded of one job, oldest first; empty when not all is in memory.
 
-    def latest(self, count: int) -> list[RecordedDecision]:
+        A job that waited long may have lost its beginning to younger ones.
+        """
+        kept = self._by_job.get(job_id)
+        return [entry_of(one) for one in kept] if kept and kept[0].what.attempt == 1 else []
+
+    def latest_decisions(self, count: int) -> list[AnyEntry]:
         """Return the newest jobs' last decisions, newest first."""
-        return [decisions[-1] for decisions in islice(reversed(self._by_job.values()), count)]
+        newest = islice(reversed(self._by_job.values()), count)
+        found = (self._last_decision(recorded) for recorded in newest)
+        return [entry_of(recorded) for recorded in found if recorded is not None]
+
+    @staticmethod
+    def _last_decision(recorded: list[Recorded]) -> Recorded | None:
+        return next((one for one in reversed(recorded) if isinstance(one.what, Decision)), None)
