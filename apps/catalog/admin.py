@@ -18,9 +18,14 @@ class NameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy
 
     change_list_template = "catalog/change_list.html"
     change_form_template = "catalog/change_form.html"
-    list_filter = ("is_default", "is_hidden", "is_forbidden")
     search_fields = ("name", "display_name", "note")
     list_per_page = 50
+
+    @admin.display(description="state")
+    def states(self, name: CatalogName) -> SafeString | None:
+        """Say what is special about it."""
+        pills = ((state, state) for state in name.states)
+        return format_html_join(" ", '<span class="mf-state mf-state-{}">{}</span>', pills) or None
 
     def save_model(self, request: HttpRequest, obj: CatalogName, form: Any, change: bool) -> None:
         """Save it; a new default takes the place of the former one."""
@@ -57,7 +62,7 @@ class CatalogModelAdmin(NameAdmin):
     """Names a model for people, makes it the default, hides or forbids it."""
 
     form = ModelForm
-    list_display = ("name", "display_name", "is_default", "is_hidden", "is_forbidden", "note")
+    list_display = ("name", "display_name", "states", "note")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Add the models that instances have announced and that are not in the list."""
@@ -95,15 +100,7 @@ class AliasAdmin(NameAdmin):
 
     form = AliasForm
     inlines = (TargetInline,)
-    list_display = (
-        "name",
-        "display_name",
-        "targets",
-        "is_default",
-        "is_hidden",
-        "is_forbidden",
-        "note",
-    )
+    list_display = ("name", "display_name", "targets", "states", "note")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alias]:
         """Read the targets with the aliases: each row shows them."""

@@ -69,6 +69,8 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy
     def __init__(self, *args: Any, alias_name: str = "", **kwargs: Any) -> None:
         self._alias_name = alias_name
         super().__init__(*args, **kwargs)
+        weight = float(self.initial.get("weight", 1))
+        self.initial["weight"] = int(weight) if weight.is_integer() else weight
 
     def clean_model_name(self) -> str:
         """Refuse an alias."""

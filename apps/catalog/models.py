@@ -79,6 +79,16 @@ class CatalogName(models.Model):
     def __str__(self) -> str:
         return self.display_name or self.name
 
+    @property
+    def states(self) -> list[str]:
+        """What is special about it, in words."""
+        words = {
+            "default": self.is_default,
+            "hidden": self.is_hidden,
+            "forbidden": self.is_forbidden,
+        }
+        return [word for word, is_so in words.items() if is_so]
+
 
 class CatalogModel(CatalogName):
     """What the site says about a model that instances announce under `name`."""

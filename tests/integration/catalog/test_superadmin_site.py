@@ -83,15 +83,21 @@ def test_an_alias_shows_the_shares_of_its_targets(browser: SiteClient) -> None:
     assert "phi-2 <b>95 %</b>" in shown
     assert "org/phi-3@r2 <b>5 %</b>" in shown
     alias = Alias.objects.get()
-    assert "95 %" in page(browser, f"{ALIASES}{alias.pk}/change/")
+    change = page(browser, f"{ALIASES}{alias.pk}/change/")
+    assert "95 %" in change
+    assert 'value="95"' in change
     CatalogModel.objects.create(name="phi-2", is_forbidden=True)
     assert "phi-2 <b>none: forbidden</b>" in page(browser, ALIASES)
+    assert "mf-state-forbidden" in page(browser, MODELS)
 
 
 def test_a_canary_is_moved_on(browser: SiteClient) -> None:
     canary = [TargetWish(model_name="phi-2", weight=95), TargetWish(model_name="phi-3", weight=5)]
     alias = services.alias_set(name="chat", targets=canary)
     form = alias_form("chat", ("phi-2", "", "50"), ("phi-3", "", "50"), kept=2)
+    empty = {"model_name": "", "revision": "", "weight": "1"}
+    form |= {f"targets-2-{field}": value for field, value in empty.items()}
+    form["targets-TOTAL_FORMS"] = 3
     for number, target in enumerate(alias.targets.all()):
         form |= {f"targets-{number}-id": target.pk, f"targets-{number}-alias": alias.pk}
     assert browser.post(f"{ALIASES}{alias.pk}/change/", form).status_code == 302
