@@ -26,6 +26,7 @@ class Environment:
     secret_key: str
     field_encryption_keys: list[str]
     demo_limit: str
+    events_kept_hours: float
     email: dict[str, Any]
     sentry_dsn: str | None
     trusted_proxies: list[str]
@@ -56,6 +57,7 @@ def read_environment() -> Environment:
         field_encryption_keys=env.list("FIELD_ENCRYPTION_KEYS", default=[])
         or [_kept_secret(var_dir / "field-encryption-key")],
         demo_limit=env.str("DEMO_LIMIT", default="10/day"),
+        events_kept_hours=env.float("EVENTS_KEPT_HOURS", default=24.0),
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
         trusted_proxies=env.list("TRUSTED_PROXIES", default=[]),

@@ -16,6 +16,7 @@ MOTHERFLUXER_PORT = ENV.port
 MOTHERFLUXER_BIND = ENV.bind
 MODEL_CONTAINER_DIR = BASE_DIR / "model_container"
 DEMO_LIMIT = ENV.demo_limit
+EVENTS_KEPT_HOURS = ENV.events_kept_hours
 REDIS_URL = ENV.redis_url
 TRUSTED_PROXIES = ENV.trusted_proxies
 

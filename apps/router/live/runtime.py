@@ -7,14 +7,20 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
+from django.conf import settings
+
 from apps.router import ports
 from apps.router.core import events
+from apps.router.core.state import RouterState
 from apps.router.errors import ErrorCode, JobError
 from apps.router.live.bus import InProcessBus
+from apps.router.live.event_recorder import EventRecorder
 from apps.router.live.gateway import Gateway
 from apps.router.live.links import InstanceLink
+from apps.router.live.log_writer import LogWriter
 from apps.router.live.service import RouterService
 from apps.router.live.streams import Ended
+from apps.router.records.event_files import EventFiles
 from motherfluxer_wire import limits
 from motherfluxer_wire.frames import Hello
 
@@ -33,7 +39,9 @@ class LiveRouter:
 
     def __init__(self) -> None:
         self.bus = InProcessBus()
-        self.service = RouterService(clock=time.monotonic)
+        state = RouterState()
+        self.recorder = _recorder_of(state)
+        self.service = RouterService(clock=time.monotonic, state=state, recorder=self.recorder)
         self.gateway = Gateway(
             bus=self.bus, clock=time.monotonic, settings=self.service.state.settings
         )
@@ -46,9 +54,9 @@ class LiveRouter:
         """Begin to keep time, and learn which models were served before."""
         if gate := ports.instance_gate.get_or_none():
             self.bus.publish(events.ModelsKnown(tuple(await gate.known_models())))
-        writing = self.gateway.decisions.writer.run()
-        for job in (self._keep_time(), self._watch_credentials(), self._keep_records(), writing):
-            self._tasks.append(asyncio.create_task(job))
+        jobs = [self._keep_time(), self._watch_credentials(), self._keep_records()]
+        jobs += [writer.run() for writer in self._writers()]
+        self._tasks += [asyncio.create_task(job) for job in jobs]
 
     async def stop(self) -> None:
         """End every link and task."""
@@ -59,7 +67,8 @@ class LiveRouter:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while not self._records.empty():
             await self._records.get_nowait()
-        await self.gateway.decisions.writer.flush()
+        for writer in self._writers():
+            await writer.flush()
 
     async def drain(self, timeout_s: float) -> None:
         """Take no new jobs and wait for the running ones; refuse those that still wait."""
@@ -86,6 +95,11 @@ class LiveRouter:
         gate = ports.instance_gate.get_or_none()
         if gate and link.name and not self._is_connected(link.instance_id):
             self._records.put_nowait(gate.instance_left(link.admission, link.name))
+
+    def _writers(self) -> list[LogWriter | EventRecorder]:
+        """List those that write in the background."""
+        log_writer = self.gateway.decisions.writer
+        return [log_writer, self.recorder] if self.recorder else [log_writer]
 
     def _is_connected(self, instance_id: str) -> bool:
         return any(link.instance_id == instance_id for link in self.gateway.links.values())
@@ -127,6 +141,13 @@ class LiveRouter:
                 await record
             except Exception:  # the rim of the task: a record lost is no reason to stop serving
                 log.exception("an instance could not be recorded")
+
+
+def _recorder_of(state: RouterState) -> EventRecorder | None:
+    if not settings.EVENTS_KEPT_HOURS:
+        return None
+    files = EventFiles(settings.VAR_DIR / "events", kept_h=settings.EVENTS_KEPT_HOURS)
+    return EventRecorder(files, state)
 
 
 _running: LiveRouter | None = None

@@ -1,7 +1,9 @@
 """What can be wrong with a record.
 
 RecordError
-└── BrokenLogError      an entry of the decision log was changed, is missing or out of order
+├── BrokenLogError          an entry of the decision log was changed, is missing or out of order
+├── UnreadableEventsError   a file of recorded events can't be read
+└── UnknownSettingError     a replay was to change a setting that there is not, or to nonsense
 """
 
 from enum import StrEnum
@@ -28,6 +30,25 @@ class BrokenLogError(RecordError):
         self.sequence = sequence
         self.job_id = job_id
         self.fault = fault
+        self.detail = detail
+
+
+class UnreadableEventsError(RecordError):
+    """A file of recorded events can't be read."""
+
+    def __init__(self, name: str, line: int, detail: str) -> None:
+        super().__init__(f"{name}, line {line}: {detail}.")
+        self.name = name
+        self.line = line
+        self.detail = detail
+
+
+class UnknownSettingError(RecordError):
+    """A replay was to change a setting that there is not, or to nonsense."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"The setting {name}: {detail}.")
+        self.name = name
         self.detail = detail
 
 

@@ -1,7 +1,6 @@
 """Verifying a downloaded log."""
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from apps.router.records.chain import (
@@ -18,18 +17,22 @@ from apps.router.records.errors import BrokenLogError, Fault
 
 def verify_file(path: Path) -> Verified:
     """Check every line of a file. Raises BrokenLogError, OSError."""
+    with path.open("rb") as file:
+        return verify_lines(file)
+
+
+def verify_lines(lines: Iterable[bytes]) -> Verified:
+    """Check every line, each with its end. Raises BrokenLogError."""
     rewritten: list[Sealed] = []
 
-    def lines() -> Generator[Sealed | Unreadable, None, None]:
-        with path.open("rb") as file:
-            for line in file:
-                entry = read_line(line)
-                if not rewritten and isinstance(entry, Sealed) and not is_as_written(line, entry):
-                    rewritten.append(entry)
-                yield entry
+    def entries() -> Iterator[Sealed | Unreadable]:
+        for line in lines:
+            entry = read_line(line)
+            if not rewritten and isinstance(entry, Sealed) and not is_as_written(line, entry):
+                rewritten.append(entry)
+            yield entry
 
-    with closing(lines()) as read:
-        verified = verify(read)
+    verified = verify(entries())
     for sealed in rewritten:  # says the same in other bytes; a real change is told first
         heading = read_heading(sealed.body)
         detail = "its line is not written as the log writes it"
