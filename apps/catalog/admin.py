@@ -106,6 +106,15 @@ class AliasAdmin(NameAdmin):
         """Read the targets with the aliases: each row shows them."""
         return super().get_queryset(request).prefetch_related("targets")
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Tell where the requests for it really went."""
+        alias = self.get_object(request, object_id)
+        measured = selectors.alias_measured(name=alias.name) if alias else None
+        context = {"measured": measured, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
     @admin.display(description="leads to")
     def targets(self, alias: Alias) -> SafeString | str:
         """Show each target with its share."""

@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 from apps.catalog.models import Alias, AliasTarget, CatalogName
 from apps.router import ports
 from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
+from apps.router.selectors import requests_by_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Share:
     @property
     def words(self) -> str:
         """The share for people."""
-        return "none: forbidden" if self.is_forbidden else f"{100 * self.share:.4g} %"
+        return "none: forbidden" if self.is_forbidden else _percent(self.share)
 
 
 def default_name() -> str | None:
@@ -81,6 +82,26 @@ def alias_shares(*, alias: Alias) -> list[Share]:
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Where the newest requests for an alias went: each model with its count and share."""
+
+    requests: int
+    lines: tuple[tuple[str, int, str], ...]
+
+
+def alias_measured(*, name: str) -> Measured:
+    """Return where the newest requests for an alias really went, the most frequent first."""
+    counts = requests_by_model(asked_model=name)
+    total = sum(counts.values())
+    by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    lines = tuple(
+        (f"{model}@{revision}" if revision else model, count, _percent(count / total))
+        for (model, revision), count in by_count
+    )
+    return Measured(requests=total, lines=lines)
+
+
 def announced_models() -> frozenset[str]:
     """Return the names of all models that instances have ever announced. Not from async code."""
     gate = ports.instance_gate.get_or_none()
@@ -103,3 +124,7 @@ def _entry(target: AliasTarget) -> AliasTargetEntry:
     return AliasTargetEntry(
         model_name=target.model_name, weight=target.weight, revision=target.revision or None
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"

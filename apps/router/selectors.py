@@ -13,6 +13,7 @@ from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import live_router
 from apps.router.live.streams import JobStream
 from apps.router.records import selectors as log
+from apps.router.records import shares
 from apps.router.records.attempts import Attempt, attempts_of
 
 
@@ -90,6 +91,14 @@ async def decisions_latest(*, count: int) -> list[Attempt]:
         return attempts_of(entries)
     read = database_sync_to_async(log.log_latest_decisions, thread_sensitive=False)
     return attempts_of(await read(count=count))
+
+
+def requests_by_model(*, asked_model: str) -> Mapping[tuple[str, str], int]:
+    """Count the newest requests for a name by the model and revision that they went to.
+
+    Reads the database and needs no live router: call it from a thread, not from the event loop.
+    """
+    return shares.requests_by_model(asked_model=asked_model)
 
 
 def router_view() -> RouterView:

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from msgspec.structs import replace
 
 from apps.catalog import selectors, services
 from apps.catalog.models import Alias, CatalogModel
 from apps.catalog.services import TargetWish
 from apps.router import ports
+from apps.router.records.entries import Recorded
+from apps.router.records.services import log_append
 from tests.clients import SiteClient
+from tests.unit.router.records.samples import BEGUN, decision
 
 pytestmark = pytest.mark.django_db
 
@@ -89,6 +93,17 @@ def test_an_alias_shows_the_shares_of_its_targets(browser: SiteClient) -> None:
     CatalogModel.objects.create(name="phi-2", is_forbidden=True)
     assert "phi-2 <b>none: forbidden</b>" in page(browser, ALIASES)
     assert "mf-state-forbidden" in page(browser, MODELS)
+
+
+def test_an_alias_tells_where_its_requests_went(browser: SiteClient) -> None:
+    alias = services.alias_set(name="chat", targets=[TargetWish(model_name="phi-2")])
+    assert "No request for it" in page(browser, f"{ALIASES}{alias.pk}/change/")
+    first = replace(decision("j"), asked_model="chat", model_name="phi-2", revision="r1")
+    other = replace(first, model_name="phi-3", revision="")
+    log_append(recorded=[Recorded(BEGUN, made) for made in [first] * 3 + [other]])
+    shown = page(browser, f"{ALIASES}{alias.pk}/change/")
+    assert "newest 4 requests" in shown
+    assert "<b>75 %</b> (3) to phi-2@r1, <b>25 %</b> (1) to phi-3." in shown
 
 
 def test_a_canary_is_moved_on(browser: SiteClient) -> None:
