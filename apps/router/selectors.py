@@ -163,7 +163,7 @@ def _model_views(state: RouterState, created_at: int) -> tuple[ModelView, ...]:
             context_tokens=max(model.context_tokens for model in models),
             max_output_tokens=max(model.max_output_tokens for model in models),
             instances=len(models),
-            revisions=Counter(model.revision for model in models),
+            revisions=dict(Counter(model.revision for model in models)),
             created_at=created_at,
         )
         for name, models in sorted(served.items())
