@@ -106,12 +106,18 @@ class AliasAdmin(NameAdmin):
         """Read the targets with the aliases: each row shows them."""
         return super().get_queryset(request).prefetch_related("targets")
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save the targets; shares are measured anew if any was changed."""
+        super().save_formset(request, form, formset, change)
+        if formset.has_changed():
+            services.alias_targets_changed(alias=formset.instance)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Tell where the requests for it really went."""
         alias = self.get_object(request, object_id)
-        measured = selectors.alias_measured(name=alias.name) if alias else None
+        measured = selectors.alias_measured(alias=alias) if alias else None
         context = {"measured": measured, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 

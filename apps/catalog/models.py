@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 MOST_WEIGHT: Final = 1_000_000.0
 
@@ -101,6 +102,10 @@ class CatalogModel(CatalogName):
 
 class Alias(CatalogName):
     """Another name for models: each request draws one of the targets, by weight."""
+
+    targets_since = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When its targets were last changed."
+    )
 
     class Meta:
         """Named for people."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from asgiref.sync import async_to_sync
 
@@ -84,22 +85,23 @@ def alias_shares(*, alias: Alias) -> list[Share]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Where the newest requests for an alias went: each model with its count and share."""
+    """Where an alias's requests went since its targets changed: by model, with count and share."""
 
+    since: datetime
     requests: int
     lines: tuple[tuple[str, int, str], ...]
 
 
-def alias_measured(*, name: str) -> Measured:
-    """Return where the newest requests for an alias really went, the most frequent first."""
-    counts = requests_by_model(asked_model=name)
+def alias_measured(*, alias: Alias) -> Measured:
+    """Return where an alias's requests really went, the most frequent model first."""
+    counts = requests_by_model(asked_model=alias.name, since=alias.targets_since)
     total = sum(counts.values())
     by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     lines = tuple(
         (f"{model}@{revision}" if revision else model, count, _percent(count / total))
         for (model, revision), count in by_count
     )
-    return Measured(requests=total, lines=lines)
+    return Measured(since=alias.targets_since, requests=total, lines=lines)
 
 
 def announced_models() -> frozenset[str]:

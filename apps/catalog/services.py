@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from apps.catalog import rules
 from apps.catalog.errors import AliasInvalidError, AliasUnknownError
@@ -43,12 +44,19 @@ def alias_set(
             raise ValidationError("An alias needs at least one model to lead to.")
     except ValidationError as error:
         raise AliasInvalidError(f"Alias '{name}'", error) from error
+    if targets is not None:
+        alias.targets_since = timezone.now()
     alias.save()
     if targets is not None:
         alias.targets.all().delete()
         for wish in targets:
             _target_add(alias, wish)
     return alias
+
+
+def alias_targets_changed(*, alias: Alias) -> None:
+    """Note that an alias's targets were changed just now: shares are measured from here on."""
+    Alias.objects.filter(pk=alias.pk).update(targets_since=timezone.now())
 
 
 @transaction.atomic

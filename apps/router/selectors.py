@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from channels.db import database_sync_to_async
 
@@ -93,12 +94,12 @@ async def decisions_latest(*, count: int) -> list[Attempt]:
     return attempts_of(await read(count=count))
 
 
-def requests_by_model(*, asked_model: str) -> Mapping[tuple[str, str], int]:
+def requests_by_model(*, asked_model: str, since: datetime) -> Mapping[tuple[str, str], int]:
     """Count the newest requests for a name by the model and revision that they went to.
 
     Reads the database and needs no live router: call it from a thread, not from the event loop.
     """
-    return shares.requests_by_model(asked_model=asked_model)
+    return shares.requests_by_model(asked_model=asked_model, since=since)
 
 
 def router_view() -> RouterView:

@@ -1,6 +1,7 @@
 """Which models the requests for one name went to, as the decision log tells."""
 
 from collections import Counter
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -22,7 +23,7 @@ class _Body(Struct, frozen=True):
     decision: _Asked
 
 
-def requests_by_model(*, asked_model: str) -> Counter[tuple[str, str]]:
+def requests_by_model(*, asked_model: str, since: datetime) -> Counter[tuple[str, str]]:
     """Count the requests for a name by the model and revision that they went to.
 
     Looks at the newest 20,000 entries: a few hours of a busy site, all of a quiet one. What an
@@ -31,7 +32,10 @@ def requests_by_model(*, asked_model: str) -> Counter[tuple[str, str]]:
     newest = LogEntry.objects.order_by("-sequence").values_list("sequence", flat=True).first() or 0
     part = f'"asked_model":{msgspec.json.encode(asked_model).decode()}'
     rows = LogEntry.objects.filter(
-        kind="decision", sequence__gt=newest - _LOOKED_AT_COUNT, body__contains=part
+        kind="decision",
+        sequence__gt=newest - _LOOKED_AT_COUNT,
+        made_at__gte=since,
+        body__contains=part,
     )
     asked = (
         msgspec.json.decode(body, type=_Body).decision

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 from msgspec.structs import replace
 
 from apps.catalog import selectors, services
@@ -15,7 +16,7 @@ from apps.router import ports
 from apps.router.records.entries import Recorded
 from apps.router.records.services import log_append
 from tests.clients import SiteClient
-from tests.unit.router.records.samples import BEGUN, decision
+from tests.unit.router.records.samples import decision
 
 pytestmark = pytest.mark.django_db
 
@@ -97,13 +98,27 @@ def test_an_alias_shows_the_shares_of_its_targets(browser: SiteClient) -> None:
 
 def test_an_alias_tells_where_its_requests_went(browser: SiteClient) -> None:
     alias = services.alias_set(name="chat", targets=[TargetWish(model_name="phi-2")])
-    assert "No request for it" in page(browser, f"{ALIASES}{alias.pk}/change/")
+    assert "nobody has asked for it" in page(browser, f"{ALIASES}{alias.pk}/change/")
     first = replace(decision("j"), asked_model="chat", model_name="phi-2", revision="r1")
     other = replace(first, model_name="phi-3", revision="")
-    log_append(recorded=[Recorded(BEGUN, made) for made in [first] * 3 + [other]])
+    now = timezone.now()
+    log_append(recorded=[Recorded(now, made) for made in [first] * 3 + [other]])
     shown = page(browser, f"{ALIASES}{alias.pk}/change/")
     assert "newest 4 requests" in shown
     assert "<b>75 %</b> (3) to phi-2@r1, <b>25 %</b> (1) to phi-3." in shown
+
+
+def test_shares_are_measured_anew_after_a_change_of_targets(browser: SiteClient) -> None:
+    alias = services.alias_set(name="chat", targets=[TargetWish(model_name="phi-2")])
+    made = replace(decision("j"), asked_model="chat", model_name="phi-2")
+    log_append(recorded=[Recorded(timezone.now(), made)])
+    path = f"{ALIASES}{alias.pk}/change/"
+    form = alias_form("chat", ("phi-2", "", "1"), kept=1) | {"display_name": "Chat"}
+    form |= {"targets-0-id": alias.targets.get().pk, "targets-0-alias": alias.pk}
+    browser.post(path, form)
+    assert "newest 1 request for it went" in page(browser, path)
+    browser.post(path, form | {"targets-0-weight": "2"})
+    assert "nobody has asked for it" in page(browser, path)
 
 
 def test_a_canary_is_moved_on(browser: SiteClient) -> None:

@@ -1,5 +1,7 @@
 """Where the requests for one name went, as the decision log tells."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
@@ -30,9 +32,14 @@ def test_only_first_attempts_for_that_very_name_are_counted() -> None:
             Recorded(BEGUN, ended("j")),
         ]
     )
-    assert requests_by_model(asked_model="chat") == {("phi-2", "r1"): 3, ("phi-3", ""): 1}
-    assert requests_by_model(asked_model="none") == {}
+    assert requests_by_model(asked_model="chat", since=BEGUN) == {
+        ("phi-2", "r1"): 3,
+        ("phi-3", ""): 1,
+    }
+    assert requests_by_model(asked_model="none", since=BEGUN) == {}
+    later = BEGUN + timedelta(seconds=1)
+    assert requests_by_model(asked_model="chat", since=later) == {}
 
 
 def test_an_empty_log_counts_nothing() -> None:
-    assert requests_by_model(asked_model="chat") == {}
+    assert requests_by_model(asked_model="chat", since=BEGUN) == {}
