@@ -1,10 +1,7 @@
 """What a model's name stands for: itself, or one of an alias's targets. Pure."""
 
-from collections.abc import Iterable
-
 from apps.router.core.effects import Effect
 from apps.router.core.events import CatalogChanged
-from apps.router.core.instances import Instance
 from apps.router.core.state import RouterState
 from apps.router.core.values import AliasTarget
 
@@ -25,21 +22,25 @@ def resolve(state: RouterState, name: str | None) -> AliasTarget | None:
     if alias is None:
         return None
     allowed = [t for t in alias.targets if t.model_name not in state.forbidden_models]
-    served = [t for t in allowed if state.serving(t.model_name, t.revision)]
+    served = [t for t in allowed if state.is_served(t.model_name, t.revision)]
     return _draw(served or allowed or list(alias.targets), state.next_draw())
 
 
-def longest_context(serving: Iterable[Instance], model_name: str | None) -> int:
-    """Return the longest context in tokens that any of the instances offers; 0 without one."""
-    return max(
-        (
-            model.context_tokens
-            for instance in serving
-            for model in instance.models.values()
-            if model_name is None or model.name == model_name
-        ),
-        default=0,
-    )
+def context_for(
+    state: RouterState, tokens: int, model_name: str | None, revision: str | None
+) -> int | None:
+    """Return a served context that holds a prompt, or else the longest; None without any."""
+    longest: int | None = None
+    for instance in state.instances.values():
+        for model in instance.models.values():
+            if model_name is not None and model.name != model_name:
+                continue
+            if revision is not None and model.revision != revision:
+                continue
+            if model.context_tokens > tokens:
+                return model.context_tokens
+            longest = max(longest or 0, model.context_tokens)
+    return longest
 
 
 def _draw(targets: list[AliasTarget], point: float) -> AliasTarget:

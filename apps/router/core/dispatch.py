@@ -12,8 +12,13 @@ from apps.router.core.speed import crowd, first_token_s
 from apps.router.core.state import Job, JobState, RouterState
 from apps.router.core.values import Candidate, Decision, Health, RuledOut
 
-_HELD_AT_ONCE: Final = 8
+_HELD_AT_ONCE: Final = 32
 """So many jobs may be held back for a faster instance; those behind them are not looked at."""
+
+_WEIGHED_EVERY_S: Final = 50e-6
+"""A held job is weighed again after this time by the number of instances."""
+
+_MAYBE_OUT: Final = frozenset({Health.DRAINING, Health.EJECTED})
 
 
 def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
@@ -75,8 +80,15 @@ def _assign_next(state: RouterState, now: float, skipped: set[str]) -> list[Effe
     rule = rule_named(state.settings.rule)
     hopeless: set[tuple[str | None, str | None]] = set()
     held_count = 0
+    # Weighing the same held job again at every event would cost more than it gains.
+    weighed_every_s = len(state.instances) * _WEIGHED_EVERY_S
     for entry in state.queue.in_order(now, state.settings):
         job = state.jobs[entry.job_id]
+        if job.held_at is not None and now - job.held_at < weighed_every_s:
+            held_count += 1
+            if held_count == _HELD_AT_ONCE:
+                break
+            continue
         if job.job_id in skipped or (job.model_name, job.revision) in hopeless:
             continue
         choice = _choose(state, rule, free, job, now)
@@ -85,6 +97,7 @@ def _assign_next(state: RouterState, now: float, skipped: set[str]) -> list[Effe
             if not any(model_for(instance, job) for instance in free):
                 hopeless.add((job.model_name, job.revision))
         elif _is_held(state, rule, choice, job, ahead=held_count, now=now):
+            job.held_at = now
             skipped.add(job.job_id)
             held_count += 1
             if held_count == _HELD_AT_ONCE:
@@ -113,7 +126,10 @@ class _Choice:
 def _choose(
     state: RouterState, rule: Rule, free: list[Instance], job: Job, now: float
 ) -> _Choice | None:
-    eligible = [i for i in free if ruled_out(i, job, now, is_fail_open=False) is None]
+    drawn = _drawn(state, free, job)
+    eligible = _eligible(drawn, job, now)
+    if not eligible and len(drawn) < len(free):
+        eligible = _eligible(free, job, now)[: state.settings.considered_count]
     is_fail_open = not eligible and _is_everyone_ejected(state, job)
     if is_fail_open:
         eligible = [i for i in free if ruled_out(i, job, now, is_fail_open=True) is None]
@@ -121,6 +137,38 @@ def _choose(
         return None
     scores = rule.scores(eligible, job, state, now)
     return _Choice(eligible, scores, is_fail_open=is_fail_open)
+
+
+def _drawn(state: RouterState, free: list[Instance], job: Job) -> list[Instance]:
+    """Draw the free instances to look at, and whoever holds the conversation: all of a few."""
+    count = state.settings.considered_count
+    if len(free) <= count:
+        return free
+    every = -(-len(free) // count)
+    offset = int(state.next_draw() * every)
+    drawn = free[offset::every]
+    holder_id, _ = figures.holder_of(state, job)
+    if holder_id is not None:
+        drawn += [i for i in free if i.record.instance_id == holder_id and i not in drawn]
+    return drawn
+
+
+def _eligible(free: list[Instance], job: Job, now: float) -> list[Instance]:
+    name = job.model_name
+    if name is None or job.attempt or job.revision is not None:
+        return [i for i in free if ruled_out(i, job, now, is_fail_open=False) is None]
+    # The same rules for a new job, which can't have failed or be open anywhere, in one loop.
+    eligible = []
+    least = job.least_prompt_tokens
+    for instance in free:
+        model = instance.models.get(name)
+        if model is None or least >= model.context_tokens:
+            continue
+        if instance.record.health in _MAYBE_OUT:
+            if ruled_out(instance, job, now, is_fail_open=False) is not None:
+                continue
+        eligible.append(instance)
+    return eligible
 
 
 def _is_everyone_ejected(state: RouterState, job: Job) -> bool:

@@ -41,13 +41,14 @@ def new_tokens(state: RouterState, instance: Instance, job: Job) -> float:
 def prefill_s(state: RouterState, instance: Instance, model_name: str, now: float) -> float | None:
     """Return the uncrowded seconds per prompt token; the model's usual ones if not measured."""
     speed = instance.record.speeds.get(model_name)
-    usual = state.models.get(model_name)
-    usual_s = usual.speed.prefill.mean if usual and usual.speed.prefill.count else None
     if speed is None or not speed.prefill.count:
-        return usual_s
+        return _usual_prefill_s(state, model_name)
     own = speed.prefill.mean
     idle_s = now - speed.used_at
-    if idle_s < _IDLE_HALF_LIFE_S or usual_s is None or own <= usual_s or instance.open_jobs:
+    if idle_s < _IDLE_HALF_LIFE_S or instance.open_jobs:
+        return own
+    usual_s = _usual_prefill_s(state, model_name)
+    if usual_s is None or own <= usual_s:
         return own
     return float(usual_s + (own - usual_s) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S))
 
@@ -59,3 +60,8 @@ def decode_s(state: RouterState, instance: Instance, model_name: str) -> float |
         return speed.decode.mean
     usual = state.models.get(model_name)
     return usual.speed.decode.mean if usual and usual.speed.decode.count else None
+
+
+def _usual_prefill_s(state: RouterState, model_name: str) -> float | None:
+    usual = state.models.get(model_name)
+    return usual.speed.prefill.mean if usual and usual.speed.prefill.count else None

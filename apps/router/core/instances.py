@@ -23,7 +23,8 @@ TRANSITIONS: dict[Health, frozenset[Health]] = {
 class InstanceRecord:
     """An instance over all its links, so that a new link washes nobody clean.
 
-    `failures` is a weighted count of recent ones as of `failed_at`. `memory` belongs to the
+    `failures` is a weighted count of recent ones as of `failed_at`. `overdue_s`: by how much a
+    first token is later than expected, the latest of them as of the last tick. `memory` belongs to the
     selection rules: each keeps its own figures there under its own words.
     """
 
@@ -41,6 +42,7 @@ class InstanceRecord:
     ejected_until: float = 0.0
     ejected_by: str | None = None
     gone_at: float | None = None
+    overdue_s: float = 0.0
     memory: dict[str, list[float]] = field(default_factory=dict)
 
     def move(self, health: Health) -> None:

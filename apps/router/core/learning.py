@@ -12,7 +12,10 @@ def begin(state: RouterState, instance: Instance, job: Job, model_name: str, now
     """Note what a new attempt starts with, and when its first token is due."""
     others = len(instance.open_jobs)
     tokens = new_tokens(state, instance, job)
-    return Try(now, others, tokens, now + _first_token_within(state, instance, job, model_name))
+    within_s = _first_token_within(state, instance, job, model_name)
+    known = instance.speed(model_name).prefill
+    expected_s = first_token_s(known.mean, tokens, others) if known.count else within_s
+    return Try(now, others, tokens, now + expected_s, now + within_s)
 
 
 def _first_token_within(state: RouterState, instance: Instance, job: Job, model_name: str) -> float:

@@ -93,14 +93,13 @@ def _refusal(
     ):
         detail = f"the model {event.model_name!r} does not exist"
         return RefuseJob(event.job_id, Refusal.MODEL_NOT_FOUND, detail)
-    serving = state.serving(model_name, revision)
-    if not event.may_wait_for_instance and not serving:
+    if not event.may_wait_for_instance and not state.is_served(model_name, revision):
         detail = "no instance that serves this model is connected"
         return RefuseJob(
             event.job_id, Refusal.NO_INSTANCE, detail, retry_after_s=settings.no_instance_retry_s
         )
-    longest = catalog.longest_context(serving, model_name)
-    if serving and event.least_prompt_tokens >= longest:
+    longest = catalog.context_for(state, event.least_prompt_tokens, model_name, revision)
+    if longest is not None and event.least_prompt_tokens >= longest:
         detail = f"the conversation has at least {event.least_prompt_tokens} tokens, and no "
         detail += f"connected instance reads more than {longest}: shorten it"
         return RefuseJob(event.job_id, Refusal.CONTEXT_LENGTH_EXCEEDED, detail)

@@ -42,6 +42,7 @@ class Try:
     started_at: float
     others: int
     new_tokens: float
+    expected_at: float
     due_at: float
     progressed_at: float | None = None
     tokens: int = 0
@@ -76,6 +77,7 @@ class Job:
     least_prompt_tokens: int
     conversation: str
     queued_at: float
+    held_at: float | None = None
     state: JobState = JobState.QUEUED
     attempt: int = 0
     session: str | None = None
@@ -135,6 +137,13 @@ class RouterState:
     has_news: bool = False
     ticked_at: float | None = None
     placed_at: float | None = None
+
+    def is_served(self, model_name: str | None, revision: str | None = None) -> bool:
+        """Whether any instance takes jobs for a model; None: for any."""
+        return any(
+            serves(instance, model_name, revision) and not instance.is_draining
+            for instance in self.instances.values()
+        )
 
     def serving(self, model_name: str | None, revision: str | None = None) -> list[Instance]:
         """List the instances that take jobs for a model; None: for any."""

@@ -23,6 +23,8 @@ def time_passed(state: RouterState, now: float) -> list[Effect]:
             effects += remove_instance(state, instance, AttemptOutcome.SILENT, now)
         elif instance.open_jobs:
             effects += _late_jobs(state, instance, now)
+        else:
+            instance.record.overdue_s = 0.0
     _forget_gone(state, now)
     return effects
 
@@ -44,6 +46,7 @@ def _was_router_away(state: RouterState, now: float) -> bool:
 
 def _late_jobs(state: RouterState, instance: Instance, now: float) -> list[Effect]:
     effects: list[Effect] = []
+    instance.record.overdue_s = 0.0
     for job_id in list(instance.open_jobs):
         job = state.jobs.get(job_id)
         if job is None or job.session != instance.session:
@@ -61,6 +64,8 @@ def _lateness(
     if attempt is None:
         return None
     if attempt.progressed_at is None:
+        record = instance.record
+        record.overdue_s = max(record.overdue_s, now - attempt.expected_at)
         return AttemptOutcome.FIRST_TOKEN_LATE if now > attempt.due_at else None
     if now - instance.last_heard_at > state.settings.silent_streaming_s:
         return AttemptOutcome.SILENT

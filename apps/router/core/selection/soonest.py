@@ -2,6 +2,7 @@
 
 score = time to the first token                         [s]
       + READING x time per token x usual answer length  [s]
+      + how long a first token there is overdue         [s]
       + FAILURE_S x recent failures                     [s]
       + LOAD_S x open jobs by slots                     [s]
 
@@ -10,6 +11,7 @@ of it that the instance does not hold from the conversation, and for the jobs th
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from apps.router.core.figures import decode_s, holder_of, prefill_s, reused_share
@@ -29,7 +31,9 @@ LOAD_S: Final = 0.05
 """What a full instance costs against an empty one: decides while nothing is measured."""
 
 HOLD_GAIN: Final = 0.7
-"""A job is held back if waiting for a busy instance takes at most this share of the time."""
+"""A job is held back if waiting for a busy instance takes at most this share of the time. The
+share shrinks with the backlog, for then an idle slot costs everybody: by half when as many other
+jobs wait as there are instances."""
 
 HOLD_FROM_S: Final = 0.5
 """A job that would get its first token sooner than this is never held back."""
@@ -47,18 +51,8 @@ class Soonest:
         self, eligible: Sequence[Instance], job: Job, state: RouterState, now: float
     ) -> list[float | None]:
         """Return expected seconds."""
-        holder_id, held = holder_of(state, job)
-        return [
-            self._score(
-                instance,
-                len(instance.open_jobs),
-                held if instance.record.instance_id == holder_id else 0,
-                job,
-                state,
-                now,
-            )
-            for instance in eligible
-        ]
+        expect = _Expectation(job, state, now)
+        return [expect.score(instance, len(instance.open_jobs)) for instance in eligible]
 
     def holds(
         self, best: Instance, score: float, job: Job, state: RouterState, *, ahead: int, now: float
@@ -66,46 +60,60 @@ class Soonest:
         """Compare with the busy instances: how soon one of the better ones will have a slot."""
         if score < HOLD_FROM_S or now - job.queued_at > HOLD_MAX_S:
             return False
+        gain = HOLD_GAIN / (1 + (len(state.queue) - 1) / len(state.instances))
+        expect = _Expectation(job, state, now)
+        every = -(-len(state.instances) // state.settings.considered_count)
         rate = soonness = 0.0
-        for instance in state.instances.values():
-            record = instance.record
-            if len(instance.open_jobs) < instance.slots or not record.job_s.count:
+        for instance in islice(state.instances.values(), 0, None, every):
+            job_s = instance.record.job_s
+            if len(instance.open_jobs) < instance.slots or not job_s.count:
                 continue
-            if record.health in (Health.DRAINING, Health.EJECTED):
+            if not _may_have(instance, job):
                 continue
-            if job.model_name is not None and job.model_name not in instance.models:
-                continue
-            there = self._score(instance, instance.slots - 1, 0, job, state, now)
-            if there < HOLD_GAIN * score:
-                frees = instance.slots / record.job_s.mean
+            there = expect.score(instance, instance.slots - 1)
+            if there < gain * score:
+                frees = every * instance.slots / job_s.mean
                 rate += frees
                 soonness += frees * there
-        if not rate:
-            return False
-        return (ahead + 1) / rate + soonness / rate < HOLD_GAIN * score
+        return rate > 0 and (ahead + 1 + soonness) / rate < gain * score
 
     def learn(self, record: InstanceRecord, seen: Observation, now: float) -> None:
         """Keep nothing of its own: `speed.py` learns for everybody."""
 
-    def _score(
-        self, instance: Instance, others: int, held: int, job: Job, state: RouterState, now: float
-    ) -> float:
-        model_name = job.model_name or next(iter(instance.models))
-        record = instance.record
-        crowd = 1 + CROWDING * others
-        score = LOAD_S * others / instance.slots
-        prefill = prefill_s(state, instance, model_name, now)
+
+def _may_have(instance: Instance, job: Job) -> bool:
+    is_out = instance.record.health in (Health.DRAINING, Health.EJECTED)
+    return not is_out and (job.model_name is None or job.model_name in instance.models)
+
+
+class _Expectation:
+    """What one job may expect of any instance."""
+
+    def __init__(self, job: Job, state: RouterState, now: float) -> None:
+        self.job, self.state, self.now = job, state, now
+        self.holder_id, self.held = holder_of(state, job)
+        self.tokens = job.prompt_tokens + job.given_tokens + OVERHEAD_TOKENS
+        self.reading = READING * state.settings.usual_output_tokens
+
+    def score(self, instance: Instance, others: int) -> float:
+        """Return the expected seconds on an instance that has so many other jobs."""
+        record, state = instance.record, self.state
+        model_name = self.job.model_name or next(iter(instance.models))
+        score = 0.0
+        prefill = prefill_s(state, instance, model_name, self.now)
         if prefill is not None:
-            tokens: float = job.prompt_tokens + job.given_tokens + OVERHEAD_TOKENS
-            if held:
-                tokens -= held * reused_share(record)
-            score += prefill * tokens * crowd
+            tokens: float = self.tokens
+            if self.held and record.instance_id == self.holder_id:
+                tokens -= self.held * reused_share(record)
+            score = prefill * tokens
         decode = decode_s(state, instance, model_name)
         if decode is not None:
-            score += READING * decode * crowd * state.settings.usual_output_tokens
+            score += decode * self.reading
+        score *= 1 + CROWDING * others
+        score += LOAD_S * others / instance.slots + record.overdue_s
         if record.failures:
             half_life_s = state.settings.failure_half_life_s
-            score += FAILURE_S * record.recent_failures(now, half_life_s)
-        if model_name not in record.speeds and instance.region is not None:
+            score += FAILURE_S * record.recent_failures(self.now, half_life_s)
+        if instance.region is not None and model_name not in record.speeds:
             score += state.settings.region_rtt_s.get(instance.region, 0.0)
         return score
