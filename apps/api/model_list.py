@@ -43,15 +43,15 @@ async def _offered() -> _Offered:
     catalog = ports.model_catalog.get_or_none()
     if catalog is None:
         return _Offered(bodies={name: _body(name, [model]) for name, model in served.items()})
-    routing = await catalog.routing()
-    names = served.keys() - routing.forbidden
-    bodies = {name: _body(name, [served[name]]) for name in names}
-    for alias in routing.aliases:
+    names = await catalog.names()
+    allowed = served.keys() - names.routing.forbidden
+    bodies = {name: _body(name, [served[name]]) for name in allowed}
+    for alias in names.routing.aliases:
         # The alias counts, should an instance announce a model of its name.
         bodies.pop(alias.name, None)
         if models := _models_behind(alias, served):
             bodies[alias.name] = _body(alias.name, models)
-    return _Offered(bodies=bodies, hidden=await catalog.hidden_names())
+    return _Offered(bodies=bodies, hidden=names.hidden)
 
 
 def _models_behind(alias: AliasEntry, served: dict[str, ModelView]) -> list[ModelView]:

@@ -1,25 +1,25 @@
 """The catalog as the router's port asks for it."""
 
+from channels.db import database_sync_to_async
+
 from apps.catalog import selectors
-from apps.catalog.database import in_own_thread
-from apps.router.ports import CatalogRouting
+from apps.router.ports import CatalogNames, CatalogRouting
+
+# Any free thread, on that thread's own connection: the router asks every second, and whoever
+# uses the process-wide thread should not wait for it, nor it for them.
+_routing = database_sync_to_async(selectors.routing, thread_sensitive=False)
+_names = database_sync_to_async(selectors.names, thread_sensitive=False)
 
 
 class DatabaseCatalog:
     """Answers from the catalog's tables, as they stand at each call."""
 
-    async def default_model(self) -> str | None:
-        """Return the default's name, a model's or an alias's, or None when any will do."""
-        return await in_own_thread(selectors.default_name)
-
-    async def display_names(self) -> dict[str, str]:
-        """Return display names by the name of a model or alias, for those that have one."""
-        return await in_own_thread(selectors.display_names)
-
     async def routing(self) -> CatalogRouting:
         """Return the aliases and what is forbidden, as they stand now."""
-        return await in_own_thread(selectors.routing)
+        found: CatalogRouting = await _routing()
+        return found
 
-    async def hidden_names(self) -> frozenset[str]:
-        """Return the names of models and aliases that no list shows, though they can be used."""
-        return await in_own_thread(selectors.hidden_names)
+    async def names(self) -> CatalogNames:
+        """Return how the names are to be shown, and the routing that goes with that."""
+        found: CatalogNames = await _names()
+        return found

@@ -8,7 +8,7 @@ from asgiref.sync import async_to_sync
 
 from apps.catalog.models import Alias, AliasTarget, CatalogName
 from apps.router import ports
-from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
+from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogNames, CatalogRouting
 from apps.router.selectors import requests_by_model
 
 
@@ -26,45 +26,30 @@ class Share:
         return "none: forbidden" if self.is_forbidden else _percent(self.share)
 
 
-def default_name() -> str | None:
-    """Return the default's name, a model's or an alias's.
-
-    None when there is none, and when it is an alias all of whose models are forbidden.
-    """
-    default = CatalogName.objects.filter(is_default=True).select_related("alias").first()
-    if default is None:
-        return None
-    leads_nowhere = hasattr(default, "alias") and all(
-        target.model_name in forbidden_names() for target in default.alias.targets.all()
+def names() -> CatalogNames:
+    """Return how people meet the names, and the routing that goes with that."""
+    rows = list(CatalogName.objects.all())
+    found = _routing(frozenset(row.name for row in rows if row.is_forbidden))
+    default = next((row.name for row in rows if row.is_default), None)
+    aliases = set(Alias.objects.values_list("name", flat=True))
+    leading = {alias.name for alias in found.aliases}
+    return CatalogNames(
+        routing=found,
+        # An alias all of whose models are forbidden leads nowhere: then any model will do.
+        default=None if default in aliases - leading else default,
+        display_names={row.name: row.display_name for row in rows if row.display_name},
+        hidden=frozenset(row.name for row in rows if row.is_hidden),
     )
-    return None if leads_nowhere else default.name
 
 
-def display_names() -> dict[str, str]:
-    """Return display names by name, for those that have one."""
-    named = CatalogName.objects.exclude(display_name="")
-    return dict(named.values_list("name", "display_name"))
-
-
-def hidden_names() -> frozenset[str]:
-    """Return the names that no list shows."""
-    return frozenset(CatalogName.objects.filter(is_hidden=True).values_list("name", flat=True))
+def routing() -> CatalogRouting:
+    """Return the aliases that lead somewhere, and what is forbidden."""
+    return _routing(forbidden_names())
 
 
 def forbidden_names() -> frozenset[str]:
     """Return the names that nobody may ask for."""
     return frozenset(CatalogName.objects.filter(is_forbidden=True).values_list("name", flat=True))
-
-
-def routing() -> CatalogRouting:
-    """Return the aliases that lead somewhere, and what is forbidden."""
-    forbidden = forbidden_names()
-    targets: dict[str, list[AliasTargetEntry]] = {}
-    for target in _targets_by_name():
-        if not {target.alias.name, target.model_name} & forbidden:
-            targets.setdefault(target.alias.name, []).append(_entry(target))
-    aliases = tuple(AliasEntry(name=name, targets=tuple(to)) for name, to in targets.items())
-    return CatalogRouting(aliases=aliases, forbidden=forbidden)
 
 
 def alias_shares(*, alias: Alias) -> list[Share]:
@@ -114,6 +99,15 @@ def unnamed_models() -> list[str]:
     """Return the announced models that the catalog says nothing about, by name."""
     known = CatalogName.objects.values_list("name", flat=True)
     return sorted(announced_models().difference(known))
+
+
+def _routing(forbidden: frozenset[str]) -> CatalogRouting:
+    targets: dict[str, list[AliasTargetEntry]] = {}
+    for target in _targets_by_name():
+        if not {target.alias.name, target.model_name} & forbidden:
+            targets.setdefault(target.alias.name, []).append(_entry(target))
+    aliases = tuple(AliasEntry(name=name, targets=tuple(to)) for name, to in targets.items())
+    return CatalogRouting(aliases=aliases, forbidden=forbidden)
 
 
 def _targets_by_name() -> Iterable[AliasTarget]:

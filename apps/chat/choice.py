@@ -1,6 +1,5 @@
 """Which model a question is asked of, and what people see it called."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,12 +35,11 @@ async def model_choice() -> ModelChoice:
     catalog = ports.model_catalog.get_or_none()
     if catalog is None:
         return ModelChoice()
-    name, routing, display_names = await asyncio.gather(
-        catalog.default_model(), catalog.routing(), catalog.display_names()
-    )
-    targets = [alias.targets for alias in routing.aliases if alias.name == name]
+    names = await catalog.names()
+    aliases = {alias.name: alias.targets for alias in names.routing.aliases}
+    targets = aliases.get(names.default) if names.default else None
     return ModelChoice(
-        name=name,
-        behind_alias=frozenset(one.model_name for one in targets[0]) if targets else None,
-        display_names=display_names,
+        name=names.default,
+        behind_alias=frozenset(one.model_name for one in targets) if targets else None,
+        display_names=names.display_names,
     )

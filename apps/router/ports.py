@@ -1,6 +1,7 @@
 """What the router needs of others: each port is filled by a plugin in its `AppConfig.ready()`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from motherfluxer_wire.frames import Hello
@@ -115,23 +116,30 @@ class CatalogRouting:
     forbidden: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogNames:
+    """How people meet the names of models and aliases; one read of the catalog.
+
+    default: the name of what answers when nobody asked for a certain model, None when any will do.
+    display_names: what people are shown instead of a name, for those that have it.
+    hidden: names that no list shows, though they can be used.
+    """
+
+    routing: CatalogRouting = field(default_factory=CatalogRouting)
+    default: str | None = None
+    display_names: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+
+
 class ModelCatalog(Protocol):
     """Names the models: other names for them, the default, what is hidden or forbidden."""
-
-    async def default_model(self) -> str | None:
-        """Return the default's name, a model's or an alias's, or None when any will do."""
-        ...
-
-    async def display_names(self) -> dict[str, str]:
-        """Return display names by the name of a model or alias, for those that have one."""
-        ...
 
     async def routing(self) -> CatalogRouting:
         """Return the aliases and what is forbidden, as they stand now."""
         ...
 
-    async def hidden_names(self) -> frozenset[str]:
-        """Return the names of models and aliases that no list shows, though they can be used."""
+    async def names(self) -> CatalogNames:
+        """Return how the names are to be shown, and the routing that goes with that."""
         ...
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from apps.router import ports
 from apps.router.live.runtime import LiveRouter
-from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
+from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogNames, CatalogRouting
 from tests.integration.api.rig import Instance, call
 
 
@@ -19,17 +19,11 @@ class Catalog:
     forbidden: frozenset[str] = frozenset()
     hidden: frozenset[str] = field(default=frozenset())
 
-    async def default_model(self) -> str | None:
-        return None
-
-    async def display_names(self) -> dict[str, str]:
-        return {}
-
     async def routing(self) -> CatalogRouting:
         return CatalogRouting(aliases=self.aliases, forbidden=self.forbidden)
 
-    async def hidden_names(self) -> frozenset[str]:
-        return self.hidden
+    async def names(self) -> CatalogNames:
+        return CatalogNames(routing=await self.routing(), hidden=self.hidden)
 
 
 @pytest.fixture

@@ -81,10 +81,10 @@ def test_a_forbidden_model_gets_nothing_through_an_alias() -> None:
 def test_an_alias_that_leads_nowhere_is_no_alias_and_no_default() -> None:
     alias = services.alias_set(name="chat", targets=CANARY[:1])
     services.default_set(name=alias)
-    assert selectors.default_name() == "chat"
+    assert selectors.names().default == "chat"
     CatalogModel.objects.create(name="phi-2", is_forbidden=True)
     assert selectors.routing().aliases == ()
-    assert selectors.default_name() is None
+    assert selectors.names().default is None
 
 
 def test_a_forbidden_alias_is_switched_off() -> None:
@@ -99,7 +99,7 @@ def test_an_alias_or_a_model_can_be_the_default_but_only_one() -> None:
     former = services.default_set(name=alias)
     assert former is not None
     assert former.name == "phi-2"
-    assert selectors.default_name() == "chat"
+    assert selectors.names().default == "chat"
     assert not CatalogModel.objects.get(pk=model.pk).is_default
     with pytest.raises(IntegrityError):
         CatalogModel.objects.filter(pk=model.pk).update(is_default=True)
@@ -156,7 +156,7 @@ def test_a_change_replaces_the_targets_and_keeps_the_rest() -> None:
     assert (changed.display_name, changed.note) == ("Chat", "since May")
     assert [str(target) for target in changed.targets.all()] == ["phi-3"]
     services.alias_set(name="chat", display_name="Talk")
-    assert selectors.display_names() == {"chat": "Talk"}
+    assert selectors.names().display_names == {"chat": "Talk"}
     assert [str(target) for target in changed.targets.all()] == ["phi-3"]
 
 

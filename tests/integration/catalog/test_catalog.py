@@ -20,14 +20,20 @@ async def _no_connection_left() -> AsyncIterator[None]:
 
 async def test_without_a_default_any_model_will_do() -> None:
     await CatalogModel.objects.acreate(name="tiny")
-    assert await ports.model_catalog.get().default_model() is None
+    assert (await ports.model_catalog.get().names()).default is None
 
 
 async def test_default_and_display_names_are_told() -> None:
     await CatalogModel.objects.acreate(name="phi-2", display_name="Phi 2", is_default=True)
     await CatalogModel.objects.acreate(name="tiny")
-    assert await ports.model_catalog.get().default_model() == "phi-2"
-    assert await ports.model_catalog.get().display_names() == {"phi-2": "Phi 2"}
+    names = await ports.model_catalog.get().names()
+    assert (names.default, names.display_names) == ("phi-2", {"phi-2": "Phi 2"})
+
+
+async def test_hidden_names_are_told() -> None:
+    await CatalogModel.objects.acreate(name="tiny", is_hidden=True)
+    await CatalogModel.objects.acreate(name="phi-2")
+    assert (await ports.model_catalog.get().names()).hidden == {"tiny"}
 
 
 def test_two_defaults_are_refused() -> None:

@@ -171,13 +171,13 @@ def test_a_second_default_takes_the_place_of_the_first(browser: SiteClient) -> N
     form = alias_form("chat", ("phi-2", "", "1")) | {"is_default": "on"}
     response = browser.post(f"{ALIASES}add/", form, follow=True)
     assert "in place of “tiny”" in html.unescape(response.content.decode())
-    assert selectors.default_name() == "chat"
+    assert selectors.names().default == "chat"
     alias = Alias.objects.get()
     form = alias_form("chat", ("phi-2", "", "1"), kept=1)
     form |= {"targets-0-id": alias.targets.get().pk, "targets-0-alias": alias.pk}
     response = browser.post(f"{ALIASES}{alias.pk}/change/", form, follow=True)
     assert "There is no default now" in response.content.decode()
-    assert selectors.default_name() is None
+    assert selectors.names().default is None
 
 
 def test_the_default_is_not_forbidden(browser: SiteClient) -> None:

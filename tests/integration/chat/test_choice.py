@@ -10,7 +10,7 @@ from apps.chat.running import running_find
 from apps.router import ports
 from apps.router.core.events import ModelsKnown
 from apps.router.live.runtime import LiveRouter
-from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
+from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogNames, CatalogRouting
 from tests.integration.chat.conftest import JSON, Answering
 from tests.integration.chat.test_streams import Reader
 
@@ -20,18 +20,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class HelperCatalog:
     """Has one alias, the default, which leads to the model `tiny`."""
 
-    async def default_model(self) -> str | None:
-        return "chat"
-
-    async def display_names(self) -> dict[str, str]:
-        return {"chat": "Helper", "tiny": "Tiny"}
-
     async def routing(self) -> CatalogRouting:
         target = AliasTargetEntry(model_name="tiny", weight=1)
         return CatalogRouting(aliases=(AliasEntry(name="chat", targets=(target,)),))
 
-    async def hidden_names(self) -> frozenset[str]:
-        return frozenset()
+    async def names(self) -> CatalogNames:
+        shown = {"chat": "Helper", "tiny": "Tiny"}
+        return CatalogNames(routing=await self.routing(), default="chat", display_names=shown)
 
 
 @pytest.fixture
