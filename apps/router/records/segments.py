@@ -15,7 +15,7 @@ from msgspec import Struct
 from apps.router.core import events
 from apps.router.core.effects import Effect, RecordAttemptEnd, RecordDecision
 from apps.router.core.settings import CoreSettings
-from apps.router.core.state import RouterState
+from apps.router.core.state import RouterState, state_decode
 from apps.router.core.values import AttemptEnded, Decision
 from apps.router.records.errors import UnreadableEventsError
 
@@ -103,6 +103,15 @@ def read_segment(name: str, lines: Iterable[bytes]) -> Segment:
         except msgspec.DecodeError as error:
             raise UnreadableEventsError(name, number, f"it can't be read ({error})") from error
     return segment
+
+
+def first_state(segment: Segment) -> RouterState:
+    """Return the state that a file begins with. Raises UnreadableEventsError."""
+    try:
+        return state_decode(bytes(segment.header.snapshot))
+    except (msgspec.DecodeError, KeyError) as error:
+        detail = f"the router's state is not one of this version ({error})"
+        raise UnreadableEventsError(segment.name, 1, detail) from error
 
 
 def event_line(event: events.Event, at: float) -> Line:

@@ -8,11 +8,10 @@ import msgspec
 
 from apps.router.core.selection.rules import rule_named
 from apps.router.core.settings import CoreSettings
-from apps.router.core.state import state_decode
 from apps.router.records.comparison import Comparison, compare
 from apps.router.records.errors import UnknownSettingError
 from apps.router.records.history import History
-from apps.router.records.segments import Line, Segment
+from apps.router.records.segments import Line, Segment, first_state
 from apps.router.records.what_if import WhatIf
 
 
@@ -20,7 +19,7 @@ from apps.router.records.what_if import WhatIf
 class Stretch:
     """One router's life, or an uninterrupted part of it."""
 
-    snapshot: bytes
+    first: Segment
     settings: CoreSettings
     lines: list[Line]
 
@@ -34,7 +33,7 @@ def stretches_of(segments: Iterable[Segment]) -> list[Stretch]:
         if last and (last.header.run, last.header.number + 1) == (header.run, header.number):
             stretches[-1].lines += segment.lines
         else:
-            whole = Stretch(bytes(header.snapshot), header.settings, list(segment.lines))
+            whole = Stretch(segment, header.settings, list(segment.lines))
             stretches.append(whole)
         last = segment
     return stretches
@@ -65,10 +64,10 @@ def would_be(
     recorded: list[History] = []
     others: list[History] = []
     for stretch in stretches:
-        was = History(state_decode(stretch.snapshot))
+        was = History(first_state(stretch.first))
         was.add(stretch.lines)
         recorded.append(was)
-        state = state_decode(stretch.snapshot)
+        state = first_state(stretch.first)
         state.settings = changed_settings(stretch.settings, changes)
         other = History(state)
         other.add(WhatIf(state, was, stretch.lines).run(tell))

@@ -67,6 +67,8 @@ class Command(BaseCommand):
         for segment in segments:
             replay(segment, done, progress.tell)
         progress.end()
+        for note in done.notes:
+            self.stdout.write(note)
         self.stdout.write(f"{done.events:,} events over {_span(done.lasted_s)}.")
         self.stdout.write(f"{done.same_decisions} of {done.decisions} decisions reproduced.")
         self.stdout.write(f"{done.same_ends} of {done.ends} ends of attempts reproduced.")

@@ -1,7 +1,7 @@
 """A published log: whatever was done to it is found, and the entry named."""
 
-import hashlib
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from apps.router.records.entries import PublicCandidate, PublicDecision, PublicE
 from apps.router.records.errors import BrokenLogError, Fault
 from apps.router.records.log_file import verify_file, verify_lines
 from tests.unit.router.records.samples import BEGUN, recorded, sealed
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def written(path: Path, lines: list[Sealed]) -> Path:
@@ -46,15 +48,19 @@ def test_empty_log_has_no_fault(tmp_path: Path) -> None:
     assert verify_file(written(tmp_path / "log", [])).count == 0
 
 
-def test_ten_lines_of_anybody_verify_the_log_too(tmp_path: Path) -> None:
-    previous = "0" * 64
-    lines = written(tmp_path / "log", sealed(3)).read_text().splitlines()
-    for number, line in enumerate(lines, start=1):
-        entry = json.loads(line)
-        assert entry["previous_hash"] == previous
-        assert json.loads(entry["body"])["sequence"] == number
-        previous = hashlib.sha256((previous + entry["body"]).encode()).hexdigest()
-        assert entry["hash"] == previous
+def test_documented_lines_verify_the_log_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "routing-log.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    path = written(Path("log.jsonl"), sealed(3))
+    code = compile(program, "routing-log.md", "exec")
+    exec(code, {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out == f"7 {sealed(3)[-1].hash}\n"
+    path.write_bytes(path.read_bytes().replace(b"job-1", b"job-2", 1))
+    with pytest.raises(AssertionError, match="entry 3 was changed"):
+        exec(code, {})  # noqa: S102 - our own page
 
 
 @pytest.mark.parametrize("flip", [1, 2, 32])

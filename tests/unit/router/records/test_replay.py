@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from apps.router import conf
@@ -13,7 +14,7 @@ from apps.router.live.event_recorder import EventRecorder
 from apps.router.records.errors import UnreadableEventsError
 from apps.router.records.event_files import EventFiles
 from apps.router.records.replay import Reproduced, replay
-from apps.router.records.segments import AnyEvent, Segment, read_segment
+from apps.router.records.segments import AnyEvent, Line, Segment, read_segment
 from tests.unit.router.records.driver import USERS, Driver
 
 
@@ -118,6 +119,29 @@ def test_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
     lines[0] = lines[0].replace(b'"format":1', b'"format":9')
     with pytest.raises(UnreadableEventsError, match="format 9"):
         read_segment("x", lines)
+
+
+def test_state_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
+    record(tmp_path, 10)
+    [segment] = segments(tmp_path)
+    header = msgspec.structs.replace(segment.header, snapshot=msgspec.Raw(b'{"jobs":[]}'))
+    with pytest.raises(UnreadableEventsError, match="not one of this version"):
+        replayed(Segment("x", header, segment.lines))
+
+
+def test_event_that_the_core_can_not_take_is_noted(tmp_path: Path) -> None:
+    record(tmp_path, 60)
+    [segment] = segments(tmp_path)
+    strange = events.InstanceChanged("s", None, 1)  # type: ignore[arg-type]
+    joined = next(
+        line.event for line in segment.lines if isinstance(line.event, events.InstanceJoined)
+    )
+    strange = msgspec.structs.replace(strange, session=joined.session)
+    segment.lines.append(Line(at=1e9, event=strange))
+    done = replayed(segment)
+    assert done.first is None
+    assert len(done.notes) == 1
+    assert "the core failed with TypeError" in done.notes[0]
 
 
 def test_a_disk_that_fails_costs_records_and_nothing_else(tmp_path: Path) -> None:

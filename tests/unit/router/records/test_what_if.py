@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import Raw
 
 from apps.router.core import effects, events
 from apps.router.core.errors import UnknownRuleError
@@ -14,7 +16,7 @@ from apps.router.live.service import RouterService
 from apps.router.records.comparison import Comparison, quantile
 from apps.router.records.errors import UnknownSettingError
 from apps.router.records.history import History
-from apps.router.records.segments import Line, effect_lines
+from apps.router.records.segments import Line, Segment, effect_lines, first_state
 from apps.router.records.stretches import Stretch, changed_settings, stretches_of, would_be
 from apps.router.records.what_if import WhatIf
 from tests.unit.router.records.test_replay import record, segments
@@ -100,7 +102,7 @@ def test_nothing_changed_changes_nothing(tmp_path: Path, seed: int) -> None:
 def test_part_of_a_record_without_a_change_is_the_same_too(tmp_path: Path) -> None:
     record(tmp_path, 300)
     [whole] = stretches_of(segments(tmp_path))
-    state = state_decode(whole.snapshot)
+    state = first_state(whole.first)
     service = RouterService(clock=lambda: 0.0, state=state)
     middle = next(n for n, line in enumerate(whole.lines) if line.at and line.at > 1150)
     for line in whole.lines[:middle]:
@@ -108,7 +110,8 @@ def test_part_of_a_record_without_a_change_is_the_same_too(tmp_path: Path) -> No
             service.clock = lambda at=line.at: at  # type: ignore[misc]
             service.handle(line.event)
     assert any(job.running for job in state.jobs.values())
-    rest = Stretch(state_encode(state), whole.settings, whole.lines[middle:])
+    header = msgspec.structs.replace(whole.first.header, snapshot=Raw(state_encode(state)))
+    rest = Stretch(Segment("rest", header, []), whole.settings, whole.lines[middle:])
     same = would_be([rest], {"rule": "soonest"}, told)
     assert same.elsewhere == 0
     assert same.recorded == same.would_be
@@ -191,11 +194,8 @@ def test_files_of_one_run_are_joined_whatever_their_order(tmp_path: Path) -> Non
     one, other = segments(tmp_path / "a") + segments(tmp_path / "b")
     assert len(stretches_of([other, one])) == 2
     middle = len(one.lines) // 2
-    header = type(one.header)(
-        **{f: getattr(one.header, f) for f in one.header.__struct_fields__ if f != "number"},
-        number=1,
-    )
-    second = type(one)("second", header, one.lines[middle:])
-    first = type(one)("first", one.header, one.lines[:middle])
+    header = msgspec.structs.replace(one.header, number=1)
+    second = Segment("second", header, one.lines[middle:])
+    first = Segment("first", one.header, one.lines[:middle])
     [joined] = stretches_of([second, first])
     assert joined.lines == one.lines
