@@ -74,9 +74,7 @@ def _assign_next(state: RouterState, now: float, skipped: set[str]) -> list[Effe
     """Assign the first job in the queue that can be; return nothing when none can."""
     if not state.queue:
         return []
-    free = [i for i in state.instances.values() if len(i.open_jobs) < i.slots]
-    if not free:
-        return []
+    free: list[Instance] | None = None
     rule = rule_named(state.settings.rule)
     hopeless: set[tuple[str | None, str | None]] = set()
     held_count = 0
@@ -91,6 +89,10 @@ def _assign_next(state: RouterState, now: float, skipped: set[str]) -> list[Effe
             continue
         if job.job_id in skipped or (job.model_name, job.revision) in hopeless:
             continue
+        if free is None:
+            free = [i for i in state.instances.values() if len(i.open_jobs) < i.slots]
+        if not free:
+            return []
         choice = _choose(state, rule, free, job, now)
         if choice is None:
             skipped.add(job.job_id)

@@ -37,7 +37,7 @@ def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> li
     )
     state.instances[event.session] = instance
     state.known_models.update(instance.models)
-    state.has_news = True
+    state.fleet_changed()
     resumed = tuple(offer for offer in event.offers if _take_up(state, instance, offer, now))
     dropped = tuple(offer.job_id for offer in event.offers if offer not in resumed)
     return [*effects, WelcomeInstance(event.session, resumed, dropped)]
@@ -50,7 +50,7 @@ def instance_changed(state: RouterState, event: InstanceChanged, now: float) -> 
         instance.slots = event.slots
         instance.last_heard_at = now
         state.known_models.update(instance.models)
-        state.has_news = True
+        state.fleet_changed()
     return []
 
 
@@ -69,7 +69,7 @@ def heartbeat_received(state: RouterState, event: HeartbeatReceived, now: float)
     instance.last_heard_at = now
     if instance.slots != event.slots:
         instance.slots = event.slots
-        state.has_news = True
+        state.fleet_changed()
     health.spoke(state, instance)
     if not instance.open_jobs:
         return []
@@ -93,6 +93,7 @@ def instance_draining(state: RouterState, event: InstanceDraining, now: float) -
     if instance := state.instances.get(event.session):
         if not instance.is_draining:
             instance.record.move(Health.DRAINING)
+            state.fleet_changed()
         instance.last_heard_at = now
     return []
 
@@ -112,6 +113,7 @@ def remove_instance(
     del state.instances[instance.session]
     instance.record.move(Health.GONE)
     instance.record.gone_at = now
+    state.fleet_changed()
     effects: list[Effect] = []
     for job_id in instance.open_jobs:
         effects += attempt_lost(state, job_id, instance.session, outcome, now)

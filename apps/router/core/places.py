@@ -5,11 +5,10 @@ once in a mean job's duration.
 """
 
 from math import ceil
-from typing import NamedTuple
 
 from apps.router.core.effects import Effect, RefuseJob, ShowPlace
 from apps.router.core.endings import end_job
-from apps.router.core.state import Job, JobState, RouterState
+from apps.router.core.state import Job, JobState, RouterState, Served
 from apps.router.core.values import Refusal, ServiceClass
 
 
@@ -19,14 +18,10 @@ def show_places(state: RouterState, now: float) -> list[Effect]:
     if state.placed_at is not None and now - state.placed_at < settings.places_every_s:
         return []
     state.placed_at = now
-    served: dict[tuple[str | None, str | None], _Served] = {}
     effects: list[Effect] = []
     for place, entry in enumerate(state.queue.in_order(now, settings), start=1):
         job = state.jobs[entry.job_id]
-        asked = (job.model_name, job.revision)
-        if asked not in served:
-            served[asked] = _served(state, *asked)
-        effects += _show(state, job, place, served[asked])
+        effects += _show(state, job, place, _served(state, job.model_name, job.revision, now))
     return effects
 
 
@@ -38,17 +33,17 @@ def show_place_of(state: RouterState, job_id: str, now: float) -> list[Effect]:
     order = state.queue.in_order(now, state.settings)
     places = (place for place, entry in enumerate(order, 1) if entry.job_id == job_id)
     place = next(places, len(state.queue))
-    return _show(state, job, place, _served(state, job.model_name, job.revision))
+    return _show(state, job, place, _served(state, job.model_name, job.revision, now))
 
 
-def make_room(state: RouterState) -> list[Effect]:
+def make_room(state: RouterState, now: float) -> list[Effect]:
     """Refuse the newest waiting demo jobs while registered ones would wait too long."""
     settings = state.settings
     registered = state.queue.count(ServiceClass.REGISTERED)
     demo = state.queue.classes[ServiceClass.DEMO].by_age
     if not registered or not demo:
         return []
-    rate = _served(state, None, None).jobs_per_s
+    rate = _served(state, None, None, now).jobs_per_s
     if not rate or registered / rate <= settings.registered_patience_s:
         return []
     # So many the trickle serves within the registered users' patience.
@@ -62,14 +57,12 @@ def make_room(state: RouterState) -> list[Effect]:
     return effects
 
 
-class _Served(NamedTuple):
-    """How many instances serve a model, and how many jobs a second they end; 0 if unknown."""
-
-    instances_online: int
-    jobs_per_s: float
-
-
-def _served(state: RouterState, model_name: str | None, revision: str | None) -> _Served:
+def _served(state: RouterState, model_name: str | None, revision: str | None, now: float) -> Served:
+    """Return who serves a model; read anew now and then, and when the fleet has changed."""
+    key = f"{model_name or ''}@{revision or ''}"
+    known = state.served.get(key)
+    if known is not None and now - known.at < state.settings.places_every_s:
+        return known
     serving = state.serving(model_name, revision)
     rate = 0.0
     for instance in serving:
@@ -77,10 +70,11 @@ def _served(state: RouterState, model_name: str | None, revision: str | None) ->
         mean_s = instance.record.job_s.mean or (usual.job_s.mean if usual else 0.0)
         if mean_s:
             rate += instance.slots / mean_s
-    return _Served(len(serving), rate)
+    known = state.served[key] = Served(now, len(serving), rate)
+    return known
 
 
-def _show(state: RouterState, job: Job, place: int, served: _Served) -> list[Effect]:
+def _show(state: RouterState, job: Job, place: int, served: Served) -> list[Effect]:
     wait_s = float(ceil(place / served.jobs_per_s)) if served.jobs_per_s else None
     shown = (place, len(state.queue), served.instances_online, wait_s)
     if job.shown_place == shown:

@@ -111,6 +111,15 @@ class Holding:
 
 
 @dataclass(slots=True)
+class Served:
+    """Who served a model at a moment: instances, and how many jobs a second they end; 0 unknown."""
+
+    at: float
+    instances_online: int
+    jobs_per_s: float
+
+
+@dataclass(slots=True)
 class ModelFigures:
     """What is usual for a model over all its instances."""
 
@@ -131,6 +140,7 @@ class RouterState:
     aliases: dict[str, Alias] = field(default_factory=dict)
     forbidden_models: set[str] = field(default_factory=set)
     models: dict[str, ModelFigures] = field(default_factory=dict)
+    served: dict[str, Served] = field(default_factory=dict)
     conversations: dict[str, Holding] = field(default_factory=dict)
     assignments_count: int = 0
     draws_count: int = 0
@@ -152,6 +162,11 @@ class RouterState:
             for instance in self.instances.values()
             if not instance.is_draining and serves(instance, model_name, revision)
         ]
+
+    def fleet_changed(self) -> None:
+        """Somebody came, left, or serves something else."""
+        self.has_news = True
+        self.served.clear()
 
     def usual(self, model_name: str) -> ModelFigures:
         """Return what is usual for a model."""
