@@ -1,5 +1,6 @@
 """Gives waiting jobs to instances with a free slot, and says why. Pure."""
 
+from functools import cached_property
 from typing import Final
 
 from apps.router.core import figures, learning
@@ -28,17 +29,19 @@ def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
     state.has_news = False
     effects: list[Effect] = []
     skipped: set[str] = set()
-    while assigned := _assign_next(state, now, skipped):
+    while state.queue and (assigned := _Search(state, skipped, now).assign_next()):
         effects += assigned
     return effects
 
 
-def ruled_out(instance: Instance, job: Job, now: float, *, is_fail_open: bool) -> RuledOut | None:
+def ruled_out(
+    state: RouterState, instance: Instance, job: Job, now: float, *, is_fail_open: bool
+) -> RuledOut | None:
     """Tell why an instance can't have a job; None when it can."""
     # The commonest reason first: most of a busy fleet is full.
     if len(instance.open_jobs) >= instance.slots:
         return RuledOut.NO_FREE_SLOT
-    model = model_for(instance, job)
+    model = model_for(state, instance, job)
     if model is None:
         return RuledOut.MODEL_NOT_SERVED
     record = instance.record
@@ -60,53 +63,75 @@ def ruled_out(instance: Instance, job: Job, now: float, *, is_fail_open: bool) -
     return None
 
 
-def model_for(instance: Instance, job: Job) -> str | None:
+def model_for(state: RouterState, instance: Instance, job: Job) -> str | None:
     """Return the model with which an instance would answer a job; None when it can't."""
     if job.model_name is None:
-        return next(iter(instance.models), None)
+        allowed = (name for name in instance.models if name not in state.forbidden_models)
+        return next(allowed, None)
     model = instance.models.get(job.model_name)
     if model is None or (job.revision is not None and model.revision != job.revision):
         return None
     return job.model_name
 
 
-def _assign_next(state: RouterState, now: float, skipped: set[str]) -> list[Effect]:
-    """Assign the first job in the queue that can be; return nothing when none can."""
-    if not state.queue:
+class _Search:
+    """One search for the first job in the queue that can be assigned.
+
+    `skipped` holds the jobs that earlier searches of the same moment have passed over.
+    """
+
+    def __init__(self, state: RouterState, skipped: set[str], now: float) -> None:
+        self.state, self.skipped, self.now = state, skipped, now
+        self.rule = rule_named(state.settings.rule)
+        self.held_count = 0
+        self.hopeless: set[tuple[str | None, str | None]] = set()
+        # Weighing the same held job again at every event would cost more than it gains.
+        self.weighed_every_s = len(state.instances) * _WEIGHED_EVERY_S
+
+    @cached_property
+    def free(self) -> list[Instance]:
+        """The instances with a free slot; most searches in a busy fleet end before they ask."""
+        return [i for i in self.state.instances.values() if len(i.open_jobs) < i.slots]
+
+    def assign_next(self) -> list[Effect]:
+        """Assign that job; return nothing when none can be."""
+        for entry in self.state.queue.in_order(self.now, self.state.settings):
+            job = self.state.jobs[entry.job_id]
+            if self.held_count == _HELD_AT_ONCE:
+                break
+            if self._was_just_weighed(job):
+                self.held_count += 1
+            elif entry.job_id not in self.skipped and self._may_be_served(job):
+                if not self.free:
+                    break
+                choice = _choose(self.state, self.rule, self.free, job, self.now)
+                if choice is not None and not self._is_held(choice, job):
+                    return _assign(self.state, entry, choice, self.rule.name, self.now)
+                self.skipped.add(job.job_id)
+                self._note_hopeless(job, choice)
         return []
-    free: list[Instance] | None = None
-    rule = rule_named(state.settings.rule)
-    hopeless: set[tuple[str | None, str | None]] = set()
-    held_count = 0
-    # Weighing the same held job again at every event would cost more than it gains.
-    weighed_every_s = len(state.instances) * _WEIGHED_EVERY_S
-    for entry in state.queue.in_order(now, state.settings):
-        job = state.jobs[entry.job_id]
-        if job.held_at is not None and now - job.held_at < weighed_every_s:
-            held_count += 1
-            if held_count == _HELD_AT_ONCE:
-                break
-            continue
-        if job.job_id in skipped or (job.model_name, job.revision) in hopeless:
-            continue
-        if free is None:
-            free = [i for i in state.instances.values() if len(i.open_jobs) < i.slots]
-        if not free:
-            return []
-        choice = _choose(state, rule, free, job, now)
-        if choice is None:
-            skipped.add(job.job_id)
-            if not any(model_for(instance, job) for instance in free):
-                hopeless.add((job.model_name, job.revision))
-        elif _is_held(state, rule, choice, job, ahead=held_count, now=now):
-            job.held_at = now
-            skipped.add(job.job_id)
-            held_count += 1
-            if held_count == _HELD_AT_ONCE:
-                break
-        else:
-            return _assign(state, entry, choice, rule.name, now)
-    return []
+
+    def _was_just_weighed(self, job: Job) -> bool:
+        return job.held_at is not None and self.now - job.held_at < self.weighed_every_s
+
+    def _may_be_served(self, job: Job) -> bool:
+        return (job.model_name, job.revision) not in self.hopeless
+
+    def _note_hopeless(self, job: Job, choice: "_Choice | None") -> None:
+        if choice is None and not any(model_for(self.state, i, job) for i in self.free):
+            self.hopeless.add((job.model_name, job.revision))
+
+    def _is_held(self, choice: "_Choice", job: Job) -> bool:
+        """Whether the job waits for a busy instance. An interrupted answer never does."""
+        if choice.is_fail_open or job.attempt:
+            return False
+        is_held = self.rule.holds(
+            choice.winner, choice.score, job, self.state, ahead=self.held_count, now=self.now
+        )
+        if is_held:
+            job.held_at = self.now
+            self.held_count += 1
+        return is_held
 
 
 class _Choice:
@@ -129,12 +154,12 @@ def _choose(
     state: RouterState, rule: Rule, free: list[Instance], job: Job, now: float
 ) -> _Choice | None:
     drawn = _drawn(state, free, job)
-    eligible = _eligible(drawn, job, now)
+    eligible = _eligible(state, drawn, job, now)
     if not eligible and len(drawn) < len(free):
-        eligible = _eligible(free, job, now)[: state.settings.considered_count]
+        eligible = _eligible(state, free, job, now)[: state.settings.considered_count]
     is_fail_open = not eligible and _is_everyone_ejected(state, job)
     if is_fail_open:
-        eligible = [i for i in free if ruled_out(i, job, now, is_fail_open=True) is None]
+        eligible = [i for i in free if ruled_out(state, i, job, now, is_fail_open=True) is None]
     if not eligible:
         return None
     scores = rule.scores(eligible, job, state, now)
@@ -155,10 +180,10 @@ def _drawn(state: RouterState, free: list[Instance], job: Job) -> list[Instance]
     return drawn
 
 
-def _eligible(free: list[Instance], job: Job, now: float) -> list[Instance]:
+def _eligible(state: RouterState, free: list[Instance], job: Job, now: float) -> list[Instance]:
     name = job.model_name
     if name is None or job.attempt or job.revision is not None:
-        return [i for i in free if ruled_out(i, job, now, is_fail_open=False) is None]
+        return [i for i in free if ruled_out(state, i, job, now, is_fail_open=False) is None]
     # The same rules for a new job, which can't have failed or be open anywhere, in one loop.
     eligible = []
     least = job.least_prompt_tokens
@@ -166,9 +191,9 @@ def _eligible(free: list[Instance], job: Job, now: float) -> list[Instance]:
         model = instance.models.get(name)
         if model is None or least >= model.context_tokens:
             continue
-        if instance.record.health in _MAYBE_OUT:
-            if ruled_out(instance, job, now, is_fail_open=False) is not None:
-                continue
+        is_doubtful = instance.record.health in _MAYBE_OUT
+        if is_doubtful and ruled_out(state, instance, job, now, is_fail_open=False):
+            continue
         eligible.append(instance)
     return eligible
 
@@ -179,20 +204,11 @@ def _is_everyone_ejected(state: RouterState, job: Job) -> bool:
     return all(instance.record.health is Health.EJECTED for instance in serving)
 
 
-def _is_held(
-    state: RouterState, rule: Rule, choice: _Choice, job: Job, *, ahead: int, now: float
-) -> bool:
-    """Whether the job waits for a busy instance. An interrupted answer never does."""
-    if choice.is_fail_open or job.attempt:
-        return False
-    return rule.holds(choice.winner, choice.score, job, state, ahead=ahead, now=now)
-
-
 def _assign(
     state: RouterState, entry: Waiting, choice: _Choice, rule_name: str, now: float
 ) -> list[Effect]:
     job, instance = state.jobs[entry.job_id], choice.winner
-    model_name = model_for(instance, job) or ""
+    model_name = model_for(state, instance, job) or ""
     decision = _explain(state, job, choice, rule_name, model_name, now)
     was_interrupted = job.job_id in state.queue.interrupted
     state.queue.remove(job.job_id)
@@ -258,7 +274,7 @@ def _candidate(
     now: float,
 ) -> Candidate:
     record, others = instance.record, len(instance.open_jobs)
-    model_name = model_for(instance, job)
+    model_name = model_for(state, instance, job)
     prefill = decode = None
     if model_name is not None:
         prefill = figures.prefill_s(state, instance, model_name, now)
@@ -276,5 +292,5 @@ def _candidate(
         token_s=None if decode is None else decode * crowd(others),
         held_tokens=figures.held_tokens(state, instance, job),
         score=score,
-        ruled_out=ruled_out(instance, job, now, is_fail_open=is_fail_open),
+        ruled_out=ruled_out(state, instance, job, now, is_fail_open=is_fail_open),
     )

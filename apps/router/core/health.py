@@ -46,9 +46,7 @@ def failed(state: RouterState, record: InstanceRecord, job: Job, now: float) -> 
     if is_half_open:
         _eject(state, record, job, now)
     elif is_second_chance or record.consecutive_failures >= settings.failures_to_eject:
-        if record.health not in (Health.DRAINING, Health.GONE) and _may_eject(state, record):
-            record.move(Health.EJECTED)
-            _eject(state, record, job, now)
+        _try_to_eject(state, record, job, now)
 
 
 def forgive(state: RouterState, job: Job) -> None:
@@ -68,6 +66,13 @@ def forgive(state: RouterState, job: Job) -> None:
                 record.ejections_count -= 1
                 record.ejected_by = None
                 state.has_news = True
+
+
+def _try_to_eject(state: RouterState, record: InstanceRecord, job: Job, now: float) -> None:
+    is_away = record.health in (Health.DRAINING, Health.GONE)
+    if not is_away and _may_eject(state, record):
+        record.move(Health.EJECTED)
+        _eject(state, record, job, now)
 
 
 def _eject(state: RouterState, record: InstanceRecord, job: Job, now: float) -> None:

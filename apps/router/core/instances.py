@@ -24,8 +24,8 @@ class InstanceRecord:
     """An instance over all its links, so that a new link washes nobody clean.
 
     `failures` is a weighted count of recent ones as of `failed_at`. `overdue_s`: by how much a
-    first token is later than expected, the latest of them as of the last tick. `memory` belongs to the
-    selection rules: each keeps its own figures there under its own words.
+    first token is later than expected, the latest of them as of the last tick. `memory` belongs
+    to the selection rules: each keeps its own figures there under its own words.
     """
 
     instance_id: str

@@ -70,6 +70,21 @@ def models_known(state: RouterState, event: ModelsKnown, now: float) -> list[Eff
     return []
 
 
+def redraw_targets(state: RouterState) -> None:
+    """Draw again for waiting jobs that asked for an alias, when nobody serves what they drew."""
+    if not state.aliases:
+        return
+    for job_id in state.queue.entries:
+        job = state.jobs[job_id]
+        if job.attempt or job.asked_model not in state.aliases:
+            continue
+        if state.is_served(job.model_name, job.revision):
+            continue
+        target = catalog.resolve(state, job.asked_model)
+        if target is not None:
+            job.model_name, job.revision = target.model_name, target.revision
+
+
 def refuse_overdue(state: RouterState, now: float) -> list[Effect]:
     """Refuse each job that has waited too long."""
     effects: list[Effect] = []

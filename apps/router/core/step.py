@@ -17,6 +17,7 @@ def _time_passed(state: RouterState, event: events.TimePassed, now: float) -> li
         # A held job may have waited long enough, an ejection may be over.
         state.has_news = True
         effects += requests.refuse_overdue(state, now)
+        requests.redraw_targets(state)
         effects += places.make_room(state, now)
     return effects
 

@@ -70,7 +70,7 @@ class AttemptOutcome(StrEnum):
     GAVE_UP = "gave_up"
     LINK_LOST = "link_lost"
     FORGOTTEN = "forgotten"
-    FIRST_TOKEN_LATE = "first_token_late"
+    FIRST_TOKEN_LATE = "first_token_late"  # noqa: S105 # no password
     STUCK = "stuck"
     SILENT = "silent"
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from apps.router import ports
 from apps.router.core import events
 from apps.router.core.state import RouterState
+from apps.router.core.values import Alias, AliasTarget
 from apps.router.errors import ErrorCode, JobError
 from apps.router.live.bus import InProcessBus
 from apps.router.live.event_recorder import EventRecorder
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.25
 CREDENTIAL_CHECK_S: Final = 0.4
+CATALOG_CHECK_S: Final = 1.0
 
 
 class LiveRouterNotRunningError(RuntimeError):
@@ -47,6 +49,7 @@ class LiveRouter:
         )
         self.bus.connect(handle=self.service.handle, perform=self.gateway.perform)
         self.started_at = time.time()
+        self._catalog = ports.CatalogRouting()
         self._records: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -54,7 +57,9 @@ class LiveRouter:
         """Begin to keep time, and learn which models were served before."""
         if gate := ports.instance_gate.get_or_none():
             self.bus.publish(events.ModelsKnown(tuple(await gate.known_models())))
+        await self._read_catalog()
         jobs = [self._keep_time(), self._watch_credentials(), self._keep_records()]
+        jobs.append(self._watch_catalog())
         jobs += [writer.run() for writer in self._writers()]
         self._tasks += [asyncio.create_task(job) for job in jobs]
 
@@ -120,6 +125,31 @@ class LiveRouter:
                 await self._cut_ended_credentials()
             except Exception:  # the rim of the task: the database may be away for a while
                 log.exception("credentials could not be checked")
+
+    async def _watch_catalog(self) -> None:
+        while True:
+            await asyncio.sleep(CATALOG_CHECK_S)
+            try:
+                await self._read_catalog()
+            except Exception:  # the rim of the task: the database may be away for a while
+                log.exception("the catalog could not be read")
+
+    async def _read_catalog(self) -> None:
+        """Tell the core what the catalog says, if that has changed."""
+        catalog = ports.model_catalog.get_or_none()
+        routing = ports.CatalogRouting() if catalog is None else await catalog.routing()
+        if routing == self._catalog:
+            return
+        self._catalog = routing
+        aliases = tuple(
+            Alias(
+                alias.name,
+                tuple(AliasTarget(to.model_name, to.weight, to.revision) for to in alias.targets),
+            )
+            for alias in routing.aliases
+        )
+        forbidden = tuple(sorted(routing.forbidden))
+        self.bus.publish(events.CatalogChanged(aliases=aliases, forbidden=forbidden))
 
     async def _cut_ended_credentials(self) -> None:
         gate = ports.instance_gate.get_or_none()

@@ -40,8 +40,9 @@ class ClassMeasures:
 class Measures:
     """All figures of one simulation.
 
-    goodput: the share of all requests whose answer met the objective. A request without an
-    answer counts with the time that it lived. wasted_tokens: written and never shown.
+    goodput: the share of all requests whose answer met the objective. A request without a first
+    token counts with the time that it lived. jain: over the share of its tokens that each user
+    got. first_token_s_sorted: for plots.
     """
 
     classes: dict[str, ClassMeasures]
@@ -54,28 +55,30 @@ class Measures:
     eject_s: list[float]
     readmit_s: list[float]
     lasted_s: float
+    first_token_s_sorted: list[float]
 
 
-def measure(outcome: Outcome, objective: Objective) -> Measures:
-    """Reduce a simulation to figures."""
-    jobs = outcome.jobs
+def measure(outcomes: Sequence[Outcome], objective: Objective) -> Measures:
+    """Reduce one or several simulations to figures, over all their requests together."""
+    jobs = [job for outcome in outcomes for job in outcome.jobs]
     by_class = {
         service_class.value: [j for j in jobs if j.request.service_class is service_class]
         for service_class in ServiceClass
     }
     prompts = sum(job.request.prompt_tokens for job in jobs)
-    decisions = sorted(outcome.decision_s)
+    decisions = sorted(took_s for outcome in outcomes for took_s in outcome.decision_s)
     return Measures(
         classes={n: _class_measures(found, objective) for n, found in by_class.items() if found},
         all=_class_measures(jobs, objective),
-        jain=jain([*_served_by_user(jobs).values()]),
+        jain=jain([share for one in outcomes for share in _served_by_user(one.jobs).values()]),
         attempts_per_job=sum(job.attempts for job in jobs) / len(jobs),
         prefix_reuse=sum(job.cached_tokens for job in jobs) / prompts,
         decision_p50_us=quantile(decisions, 0.5) * 1e6,
         decision_p99_us=quantile(decisions, 0.99) * 1e6,
-        eject_s=outcome.eject_s,
-        readmit_s=outcome.readmit_s,
-        lasted_s=outcome.lasted_s,
+        eject_s=[took_s for outcome in outcomes for took_s in outcome.eject_s],
+        readmit_s=[took_s for outcome in outcomes for took_s in outcome.readmit_s],
+        lasted_s=sum(outcome.lasted_s for outcome in outcomes),
+        first_token_s_sorted=sorted(first_token_s(job) for job in jobs),
     )
 
 

@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 from time import perf_counter
+from typing import ClassVar
 
 from apps.router.core import effects, events
 from apps.router.core.settings import CoreSettings
@@ -35,7 +36,6 @@ class JobRun:
     refusal: str = ""
     attempts: int = 0
     given_tokens: int = 0
-    written_tokens: int = 0
     cached_tokens: int = 0
 
 
@@ -142,12 +142,14 @@ class World:
 
         def come_back() -> None:
             self.state = state_decode(snapshot)
-            for session in list(self.state.instances):
-                self._tell(events.LinkBroken(session))
+            gone = {*self.state.instances, *self._by_session}
             for node in self._nodes:
                 if node.session is not None:
+                    gone.discard(node.session)
                     self._by_session.pop(node.session, None)
                     self._join(node)
+            for session in gone:
+                self._tell(events.LinkBroken(session))
 
         self._at(self._away_until, come_back)
 
@@ -210,7 +212,7 @@ class World:
             node.engine.stop(job_id, self.now)
         self._plan(node)
 
-    _PERFORM = {
+    _PERFORM: ClassVar[dict[type[effects.Effect], Callable[..., None]]] = {
         effects.AssignJob: _assigned,
         effects.CancelAttempt: _cancelled,
         effects.FinishJob: _finished,
@@ -374,7 +376,7 @@ class World:
     def _cold(self, node: Node, fault: Fault) -> None:
         node.cold_s = fault.value
 
-    _FAULTS = {
+    _FAULTS: ClassVar[dict[str, Callable[..., None]]] = {
         "speed": _speed,
         "failing": _failing,
         "mended": _failing,
