@@ -134,20 +134,28 @@ class _Search:
         return is_held
 
 
+Scored = tuple[float, int, Instance]
+
+
 class _Choice:
     """The instances that could have a job, their scores, and the best of them."""
 
     def __init__(
         self, eligible: list[Instance], scores: list[float | None], *, is_fail_open: bool
     ) -> None:
-        self.scored = [
+        self.scored: list[Scored] = [
             (score, instance.last_assigned, instance)
             for score, instance in zip(scores, eligible, strict=True)
             if score is not None
         ]
-        self.score, _, self.winner = min(self.scored, key=lambda row: row[:2])
+        self.score, _, self.winner = min(self.scored, key=self.order)
         self.eligible = eligible
         self.is_fail_open = is_fail_open
+
+    @staticmethod
+    def order(row: Scored) -> tuple[float, int]:
+        """The lowest score first, among equals the one whose last job is longest ago."""
+        return row[:2]
 
 
 def _choose(
@@ -237,12 +245,13 @@ def _explain(
 ) -> Decision:
     """Write down the table: all of a small fleet, the best of a large one."""
     winner = choice.winner
-    scores = {id(instance): score for score, _, instance in choice.scored}
+    scores = {instance.session: score for score, _, instance in choice.scored}
     listed = list(state.instances.values())
     limit = state.settings.explained_count
     if len(listed) > limit:
-        best = sorted(choice.scored, key=lambda row: row[:2])[:limit]
+        best = sorted(choice.scored, key=_Choice.order)[:limit]
         listed = [instance for _, _, instance in best]
+    explain = _Explanation(state, job, choice, now)
     return Decision(
         job_id=job.job_id,
         attempt=job.attempt + 1,
@@ -254,10 +263,7 @@ def _explain(
         revision=winner.models[model_name].revision,
         service_class=job.service_class,
         prompt_tokens=job.prompt_tokens,
-        candidates=tuple(
-            _candidate(state, instance, job, scores.get(id(instance)), choice.is_fail_open, now)
-            for instance in listed
-        ),
+        candidates=tuple([explain.candidate(i, scores.get(i.session)) for i in listed]),
         unlisted=len(state.instances) - len(listed),
         winner=winner.name,
         winner_session=winner.session,
@@ -265,32 +271,46 @@ def _explain(
     )
 
 
-def _candidate(
-    state: RouterState,
-    instance: Instance,
-    job: Job,
-    score: float | None,
-    is_fail_open: bool,
-    now: float,
-) -> Candidate:
-    record, others = instance.record, len(instance.open_jobs)
-    model_name = model_for(state, instance, job)
-    prefill = decode = None
-    if model_name is not None:
-        prefill = figures.prefill_s(state, instance, model_name, now)
-        decode = figures.decode_s(state, instance, model_name)
-    tokens = figures.new_tokens(state, instance, job)
-    return Candidate(
-        session=instance.session,
-        name=record.name,
-        health=record.health,
-        open_jobs=others,
-        slots=instance.slots,
-        last_assigned=instance.last_assigned,
-        recent_failures=round(record.recent_failures(now, state.settings.failure_half_life_s), 3),
-        first_token_s=None if prefill is None else first_token_s(prefill, tokens, others),
-        token_s=None if decode is None else decode * crowd(others),
-        held_tokens=figures.held_tokens(state, instance, job),
-        score=score,
-        ruled_out=ruled_out(state, instance, job, now, is_fail_open=is_fail_open),
-    )
+class _Explanation:
+    """Rows of one decision's table."""
+
+    def __init__(self, state: RouterState, job: Job, choice: _Choice, now: float) -> None:
+        self.state, self.job, self.now = state, job, now
+        self.is_fail_open = choice.is_fail_open
+        self.eligible = {instance.session for instance in choice.eligible}
+        self.holder_id, self.held = figures.holder_of(state, job)
+        self.tokens = job.prompt_tokens + job.given_tokens
+
+    def candidate(self, instance: Instance, score: float | None) -> Candidate:
+        """Return the row of one instance."""
+        state, job, record = self.state, self.job, instance.record
+        others = len(instance.open_jobs)
+        reason = None
+        if instance.session not in self.eligible:
+            reason = ruled_out(state, instance, job, self.now, is_fail_open=self.is_fail_open)
+        held, tokens = 0, float(self.tokens)
+        if record.instance_id == self.holder_id:
+            held = self.held
+            tokens -= held * figures.reused_share(record)
+        prefill = decode = None
+        model_name = job.model_name or model_for(state, instance, job)
+        if model_name in instance.models:
+            prefill = figures.prefill_s(state, instance, model_name, self.now)
+            decode = figures.decode_s(state, instance, model_name)
+        failures = 0.0
+        if record.failures:
+            failures = record.recent_failures(self.now, state.settings.failure_half_life_s)
+        return Candidate(
+            instance.session,
+            record.name,
+            record.health,
+            others,
+            instance.slots,
+            instance.last_assigned,
+            failures,
+            None if prefill is None else first_token_s(prefill, tokens, others),
+            None if decode is None else decode * crowd(others),
+            held,
+            score,
+            reason,
+        )

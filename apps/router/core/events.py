@@ -59,7 +59,8 @@ class JobSubmitted(Event, frozen=True):
     """Somebody asks. `model_name` None: any model.
 
     prompt_tokens: the gateway's estimate. least_prompt_tokens: it can't be fewer. conversation:
-    an opaque key that all turns of one conversation share, "" when there is none.
+    an opaque key that all turns of one conversation share, "" when there is none. has_text: the
+    answer has a beginning already, so only an instance that can continue may have the job.
     """
 
     job_id: str
@@ -70,6 +71,7 @@ class JobSubmitted(Event, frozen=True):
     prompt_tokens: int = 0
     least_prompt_tokens: int = 0
     conversation: str = ""
+    has_text: bool = False
 
 
 class JobCancelled(Event, frozen=True):

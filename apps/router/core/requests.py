@@ -1,11 +1,16 @@
 """Jobs are handed in, make progress, are cancelled and run out of time. Pure."""
 
+from typing import Final
+
 from apps.router.core import catalog, learning
 from apps.router.core.effects import CancelAttempt, Effect, FinishJob, RefuseJob
 from apps.router.core.endings import end_job, record_end
 from apps.router.core.events import JobCancelled, JobProgressed, JobSubmitted, ModelsKnown
+from apps.router.core.instances import Instance
 from apps.router.core.state import Job, RouterState
 from apps.router.core.values import AttemptOutcome, Refusal
+
+_NOBODY_GOES_ON: Final = "no connected instance can go on from a partial answer"
 
 
 def job_submitted(state: RouterState, event: JobSubmitted, now: float) -> list[Effect]:
@@ -28,6 +33,7 @@ def job_submitted(state: RouterState, event: JobSubmitted, now: float) -> list[E
         least_prompt_tokens=event.least_prompt_tokens,
         conversation=event.conversation,
         queued_at=now,
+        has_text=event.has_text,
     )
     settings = state.settings
     cost = settings.input_weight * event.prompt_tokens
@@ -86,7 +92,7 @@ def redraw_targets(state: RouterState) -> None:
 
 
 def refuse_overdue(state: RouterState, now: float) -> list[Effect]:
-    """Refuse each job that has waited too long."""
+    """Refuse each job that has waited too long, or that nobody is left to go on with."""
     effects: list[Effect] = []
     for job_id in list(state.queue.entries):
         job = state.jobs[job_id]
@@ -96,7 +102,33 @@ def refuse_overdue(state: RouterState, now: float) -> list[Effect]:
             end_job(state, job)
             detail = f"no instance was free for {bound:g} s"
             effects.append(RefuseJob(job_id, Refusal.QUEUE_TIMEOUT, detail))
+        elif _nobody_goes_on(state, job, now):
+            end_job(state, job)
+            effects.append(RefuseJob(job_id, Refusal.INSTANCES_FAILED, _NOBODY_GOES_ON))
     return effects
+
+
+def _nobody_goes_on(state: RouterState, job: Job, now: float) -> bool:
+    """Whether an interrupted job waits while each connected instance has failed it or can't go on.
+
+    Its last instance may be back in a moment; where there is none at all, the next may be able.
+    """
+    if not (job.has_text or job.failures) or now - job.queued_at <= state.settings.come_back_s:
+        return False
+    serving = state.serving(job.model_name, job.revision)
+    return bool(serving) and not any(
+        not job.has_failed_on(instance.instance_id)
+        and (not job.has_text or _can_go_on(instance, job.model_name))
+        for instance in serving
+    )
+
+
+def _can_go_on(instance: Instance, model_name: str | None) -> bool:
+    return any(
+        model.can_continue
+        for name, model in instance.models.items()
+        if model_name is None or name == model_name
+    )
 
 
 def _refusal(
@@ -113,6 +145,9 @@ def _refusal(
         return RefuseJob(
             event.job_id, Refusal.NO_INSTANCE, detail, retry_after_s=settings.no_instance_retry_s
         )
+    serving = state.serving(model_name, revision) if event.has_text else []
+    if serving and not any(_can_go_on(instance, model_name) for instance in serving):
+        return RefuseJob(event.job_id, Refusal.INSTANCES_FAILED, _NOBODY_GOES_ON)
     longest = catalog.context_for(state, event.least_prompt_tokens, model_name, revision)
     if longest is not None and event.least_prompt_tokens >= longest:
         detail = f"the conversation has at least {event.least_prompt_tokens} tokens, and no "

@@ -51,6 +51,8 @@ class CoreSettings:
         max_attempts: one job's tries, so that a request that kills instances kills three at most.
         max_queued_per_class: beyond it a new job would wait too long to be worth taking.
         max_wait_s: how long a person's job stays in the queue; max_wait_program_s: a program's.
+        come_back_s: how long an interrupted job waits for its instance to be back while the others
+            that are connected have failed it or can't go on with it.
         no_instance_retry_s: what a program is told when no instance serves its model.
 
     Fairness
@@ -100,6 +102,7 @@ class CoreSettings:
     max_queued_per_class: int = 1000
     max_wait_s: float = 900.0
     max_wait_program_s: float = 60.0
+    come_back_s: float = 5.0
     no_instance_retry_s: int = 10
     queue_full_retry_s: int = 30
 
