@@ -29,6 +29,7 @@ CHARS_PER_TOKEN: Final = 4
 MOST_CHARS_PER_TOKEN: Final = 16
 ENDED_STREAM_KEPT_S: Final = 60.0
 JOB_DEADLINE_MS: Final = 600_000
+_INTERRUPTIONS: Final = frozenset({Refusal.INSTANCES_FAILED, Refusal.QUEUE_TIMEOUT})
 MAX_MESSAGES_BYTES: Final = limits.MAX_FRAME_BYTES * 3 // 4
 
 
@@ -59,7 +60,6 @@ class Gateway:
             seeded = msgspec.structs.replace(request.sampling, seed=secrets.randbelow(2**31))
             request = replace(request, sampling=seeded)
         stream = JobStream(uuid4().hex, request, submitted_at=self.clock())
-        chars = sum(len(message.content) for message in request.messages)
         self.streams[stream.job_id] = stream
         self.bus.publish(
             events.JobSubmitted(
@@ -68,9 +68,10 @@ class Gateway:
                 ServiceClass(request.service_class),
                 request.model_name,
                 request.may_wait_for_instance,
-                prompt_tokens=-(-chars // CHARS_PER_TOKEN),
-                least_prompt_tokens=chars // MOST_CHARS_PER_TOKEN,
+                prompt_tokens=-(-request.chars // CHARS_PER_TOKEN),
+                least_prompt_tokens=request.chars // MOST_CHARS_PER_TOKEN,
                 conversation=self._conversation_of(request),
+                has_text=bool(request.beginning),
             )
         )
         if stream.ended is not None and stream.ended.error is not None:
@@ -263,7 +264,7 @@ class Gateway:
     def _(self, effect: effects.RefuseJob) -> None:
         stream = self.streams.get(effect.job_id)
         code = ErrorCode(effect.refusal.value)
-        if stream and stream.text and effect.refusal is Refusal.INSTANCES_FAILED:
+        if stream and stream.text and effect.refusal in _INTERRUPTIONS:
             code = ErrorCode.ANSWER_INTERRUPTED
         self._end(effect.job_id, Ended(None, JobError(code, effect.detail, effect.retry_after_s)))
 

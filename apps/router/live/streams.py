@@ -23,6 +23,7 @@ MAX_ANSWER_TOKENS: Final = 64 * 1024
 class JobRequest:
     """What somebody asks for. `model_name` None: the default, or else any.
 
+    `beginning`: the answer begins with this text, and only an instance that can continue gets it.
     `requester` is the fairness key ("user:7", "visitor:…"). A job that may not wait for an
     instance is refused at once when none that serves its model is connected.
     """
@@ -34,6 +35,12 @@ class JobRequest:
     sampling: Sampling = field(default_factory=Sampling)
     model_name: str | None = None
     may_wait_for_instance: bool = True
+    beginning: str = ""
+
+    @property
+    def chars(self) -> int:
+        """How many characters an instance has to read."""
+        return len(self.beginning) + sum(len(message.content) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +91,20 @@ class JobStream:
         self.job_id = job_id
         self.request = request
         self.submitted_at = submitted_at
-        self.text = ""
+        self.text = request.beginning
         self.completion_tokens = 0
         self.usage: Usage | None = None
         self.started: Started | None = None
         self.ended: Ended | None = None
         self.ended_at: float | None = None
         self.progressed_at = float("-inf")
-        self.has_told_text = False
+        self.has_told_text = bool(request.beginning)
         self._earlier_tokens = 0
         self._position: Waiting | Started | None = None
         self._attempt = 0
         self._owner: str | None = None
         self._next_seq = 0
-        self._token_ids: list[int] | None = []
+        self._token_ids: list[int] | None = None if request.beginning else []
         self._fingerprint: str | None = None
         self._changed = asyncio.Event()
 
@@ -126,6 +133,12 @@ class JobStream:
         return self.ended
 
     # -- the gateway's side ------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """Where the job stands in the queue; None once an instance has it."""
+        position = self._position if self.ended is None else None
+        return position if isinstance(position, Waiting) else None
 
     @property
     def attempt(self) -> int:

@@ -141,3 +141,20 @@ async def test_endless_answer_is_a_protocol_error() -> None:
     with pytest.raises(WireError, match="invalid_frame"):
         stream.accept(chunk(1, "x"), owner="s1")
     assert len(stream.text) == MAX_ANSWER_CHARS
+
+
+async def test_beginning_is_the_start_of_the_text_and_never_claimed_as_token_ids() -> None:
+    request = JobRequest(
+        messages=(Message("user", "hi"),),
+        requester="user:1",
+        service_class="registered",
+        request_id="r1",
+        beginning="Once ",
+    )
+    stream = begun(JobStream("j1", request, submitted_at=0.0))
+    assert stream.accept(chunk(0, "upon", ids=[7]), owner="s1")
+    stream.end(Ended("stop"), at=1.0)
+    assert (stream.text, stream.completion_tokens) == ("Once upon", 1)
+    assert stream.prefix_token_ids("f") is None
+    pieces = [event for event in await read_all(stream, 5) if isinstance(event, Piece)]
+    assert pieces == [Piece("upon", 9)]
