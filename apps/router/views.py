@@ -15,7 +15,7 @@ from apps.router.records.entries import PublicDecision
 
 _LATEST_COUNT: Final = 50
 
-_REASONS: Final = {
+REASONS: Final[dict[str, str]] = {
     RuledOut.MODEL_NOT_SERVED: "does not serve this model",
     RuledOut.DRAINING: "is winding up and takes nothing new",
     RuledOut.EJECTED: "has failed too often lately and is left alone for a while",
@@ -25,7 +25,7 @@ _REASONS: Final = {
     RuledOut.CONTEXT_TOO_SHORT: "can't hold so long a conversation",
 }
 
-_OUTCOMES: Final = {
+OUTCOMES: Final[dict[str, str]] = {
     AttemptOutcome.DONE: "the answer was complete",
     AttemptOutcome.CANCELLED: "its reader wanted no more",
     AttemptOutcome.REFUSED: "the instance refused the request",
@@ -87,7 +87,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         ended = {
             "ended_at": attempt.ended_at.isoformat(timespec="milliseconds"),
             "outcome": attempt.ended.outcome,
-            "words": _OUTCOMES.get(AttemptOutcome(attempt.ended.outcome)),
+            "words": OUTCOMES.get(attempt.ended.outcome, attempt.ended.outcome),
             "tokens": attempt.ended.tokens,
         }
     return {
@@ -103,7 +103,7 @@ def _table(decision: PublicDecision) -> list[dict[str, Any]]:
     for number, candidate in enumerate(decision.candidates):
         row: dict[str, Any] = msgspec.to_builtins(candidate)
         row["load"] = round(candidate.open_jobs / candidate.slots, 3) if candidate.slots else None
-        row["ruled_out"] = _REASONS[RuledOut(candidate.ruled_out)] if candidate.ruled_out else None
+        row["ruled_out"] = REASONS.get(candidate.ruled_out or "", candidate.ruled_out)
         row["is_winner"] = number == decision.winner_index
         rows.append(row)
     return rows

@@ -46,6 +46,7 @@ class EventRecorder:
         self._begun_at: float | None = None
         self._waiting: list[Header | Line] = []
         self._writing: asyncio.Task[None] | None = None
+        self._is_failing = False
 
     def before(self, event: Event, at: float) -> Event:
         """Record an event that the core has yet to be given, and return what to give it."""
@@ -85,9 +86,15 @@ class EventRecorder:
         try:
             await asyncio.to_thread(self._files.write, items)
         except Exception:  # the rim of the task: a full disk must not stop the router
-            log.exception("events could not be recorded; a new file begins later")
+            if not self._is_failing:
+                log.exception("events can't be recorded; a new file begins when they can")
+            self._is_failing = True
             self._waiting.clear()
             self._begun_at = None
+            return
+        if self._is_failing:
+            log.warning("events are recorded again")
+        self._is_failing = False
 
     def _is_segment_over(self, at: float) -> bool:
         if self._begun_at is None:

@@ -53,6 +53,9 @@ class LogWriter:
     async def _write_some(self) -> None:
         """Write a batch. A thread that writes can't be stopped: who is cancelled leaves it be."""
         if self._writing is None or self._writing.done():
+            if not self._waiting:
+                self._has_some.clear()
+                return
             self._writing = asyncio.create_task(self._write_batch())
         await asyncio.shield(self._writing)
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from django.test import AsyncClient
 
+from apps.router import views
 from apps.router.core import events
-from apps.router.core.values import ServedModel, ServiceClass
+from apps.router.core.values import AttemptOutcome, RuledOut, ServedModel, ServiceClass
 from apps.router.live.runtime import LiveRouter, running_router
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,6 +47,11 @@ async def test_decision_is_explained_as_page_and_json(router: LiveRouter) -> Non
     assert attempt["winner"] == "one"
     assert attempt["table"][0]["slots"] == 2
     assert "user:7" not in told.content.decode()
+
+
+def test_every_reason_and_outcome_has_its_words() -> None:
+    assert set(views.REASONS) == set(RuledOut)
+    assert set(views.OUTCOMES) == set(AttemptOutcome)
 
 
 async def test_unknown_decision_is_not_found(router: LiveRouter) -> None:
