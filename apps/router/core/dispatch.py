@@ -295,8 +295,7 @@ class _Explanation:
         prefill = decode = None
         model_name = job.model_name or model_for(state, instance, job)
         if model_name in instance.models:
-            prefill = figures.prefill_s(state, instance, model_name, self.now)
-            decode = figures.decode_s(state, instance, model_name)
+            prefill, decode = figures.costs_s(state, instance, model_name, self.now)
         failures = 0.0
         if record.failures:
             failures = record.recent_failures(self.now, state.settings.failure_half_life_s)

@@ -38,30 +38,27 @@ def new_tokens(state: RouterState, instance: Instance, job: Job) -> float:
     return job.prompt_tokens + job.given_tokens - held * reused_share(instance.record)
 
 
-def prefill_s(state: RouterState, instance: Instance, model_name: str, now: float) -> float | None:
-    """Return the uncrowded seconds per prompt token; the model's usual ones if not measured."""
+def costs_s(
+    state: RouterState, instance: Instance, model_name: str, now: float
+) -> tuple[float | None, float | None]:
+    """Return the uncrowded seconds per prompt token and per answer token.
+
+    What was not measured on the instance is the model's usual figure; None before there is one.
+    """
     speed = instance.record.speeds.get(model_name)
-    if speed is None or not speed.prefill.count:
-        return _usual_prefill_s(state, model_name)
-    own = speed.prefill.mean
-    idle_s = now - speed.used_at
-    if idle_s < _IDLE_HALF_LIFE_S or instance.open_jobs:
-        return own
-    usual_s = _usual_prefill_s(state, model_name)
-    if usual_s is None or own <= usual_s:
-        return own
-    return float(usual_s + (own - usual_s) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S))
-
-
-def decode_s(state: RouterState, instance: Instance, model_name: str) -> float | None:
-    """Return the uncrowded seconds per answer token; the model's usual ones if not measured."""
-    speed = instance.record.speeds.get(model_name)
-    if speed is not None and speed.decode.count:
-        return speed.decode.mean
     usual = state.models.get(model_name)
-    return usual.speed.decode.mean if usual and usual.speed.decode.count else None
-
-
-def _usual_prefill_s(state: RouterState, model_name: str) -> float | None:
-    usual = state.models.get(model_name)
-    return usual.speed.prefill.mean if usual and usual.speed.prefill.count else None
+    prefill = decode = None
+    if usual is not None:
+        prefill = usual.speed.prefill.mean or None
+        decode = usual.speed.decode.mean or None
+    if speed is None:
+        return prefill, decode
+    if speed.decode.count:
+        decode = speed.decode.mean
+    if speed.prefill.count:
+        own, idle_s = speed.prefill.mean, now - speed.used_at
+        if prefill is None or own <= prefill or idle_s < _IDLE_HALF_LIFE_S or instance.open_jobs:
+            prefill = own
+        else:
+            prefill += (own - prefill) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S)
+    return prefill, decode

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from apps.router.core.figures import decode_s, holder_of, prefill_s, reused_share
+from apps.router.core.figures import costs_s, holder_of, reused_share
 from apps.router.core.instances import Instance, InstanceRecord
 from apps.router.core.selection.port import Observation
 from apps.router.core.speed import CROWDING, OVERHEAD_TOKENS
@@ -100,13 +100,12 @@ class _Expectation:
         record, state = instance.record, self.state
         model_name = self.job.model_name or next(iter(instance.models))
         score = 0.0
-        prefill = prefill_s(state, instance, model_name, self.now)
+        prefill, decode = costs_s(state, instance, model_name, self.now)
         if prefill is not None:
             tokens: float = self.tokens
             if self.held and record.instance_id == self.holder_id:
                 tokens -= self.held * reused_share(record)
             score = prefill * tokens
-        decode = decode_s(state, instance, model_name)
         if decode is not None:
             score += decode * self.reading
         score *= 1 + CROWDING * others
