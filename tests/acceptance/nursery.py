@@ -7,6 +7,7 @@ request's `seed` says, which neither the echo engine nor greedy decoding looks a
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -80,6 +81,7 @@ def _live(arguments: list[str], log: str) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     options = parse_options(arguments, {})
     asyncio.run(Program(options, HoldingEngine(build_engine(options))).run())
 

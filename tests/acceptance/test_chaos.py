@@ -142,9 +142,10 @@ class CutOff:
 SILENCES = [Frozen, CutOff]
 
 
-@pytest.mark.parametrize("silence", SILENCES)
+@pytest.mark.parametrize(("silence", "is_gone"), [(Frozen, False), (CutOff, True)])
 async def test_answer_of_an_instance_that_falls_silent_goes_on_elsewhere(
     silence: type[Frozen | CutOff],
+    is_gone: bool,
     chaos_site: Site,
     console: Console,
     reader: Reader,
@@ -160,6 +161,8 @@ async def test_answer_of_an_instance_that_falls_silent_goes_on_elsewhere(
         second = await connected(start("second"))
         assert await answer.whole() == WHOLE
         assert answer.headers["x-motherfluxer-instance"] == "first"
+        if is_gone:
+            await until(lambda: console.instance("first") is None, "the link is given up")
         broken.recover()
         await until(lambda: console.instance("first") is not None, "the first is back")
         second.kill9()
