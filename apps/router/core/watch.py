@@ -26,6 +26,7 @@ def time_passed(state: RouterState, now: float) -> list[Effect]:
         else:
             instance.record.overdue_s = 0.0
     _forget_gone(state, now)
+    _forget_conversations(state, now)
     return effects
 
 
@@ -81,3 +82,12 @@ def _forget_gone(state: RouterState, now: float) -> None:
             continue
         if now - record.gone_at > state.settings.forget_gone_s:
             del state.records[record.instance_id]
+
+
+def _forget_conversations(state: RouterState, now: float) -> None:
+    # They stand in the order in which they were answered last.
+    while state.conversations:
+        key = next(iter(state.conversations))
+        if now - state.conversations[key].at <= state.settings.affinity_s:
+            return
+        del state.conversations[key]

@@ -18,7 +18,7 @@ from apps.router.core.figures import costs_s, holder_of, reused_share
 from apps.router.core.instances import Instance, InstanceRecord
 from apps.router.core.selection.port import Observation
 from apps.router.core.speed import CROWDING, OVERHEAD_TOKENS
-from apps.router.core.state import Job, RouterState
+from apps.router.core.state import Job, RouterState, serves
 from apps.router.core.values import Health
 
 READING: Final = 0.1
@@ -83,7 +83,15 @@ class Soonest:
 
 def _may_have(instance: Instance, job: Job) -> bool:
     is_out = instance.record.health in (Health.DRAINING, Health.EJECTED)
-    return not is_out and (job.model_name is None or job.model_name in instance.models)
+    if is_out or not serves(instance, job.model_name, job.revision):
+        return False
+    model = instance.models.get(job.model_name or next(iter(instance.models)))
+    return model is not None and job.least_prompt_tokens < model.context_tokens
+
+
+def _is_measured(record: InstanceRecord, model_name: str) -> bool:
+    speed = record.speeds.get(model_name)
+    return speed is not None and speed.prefill.count > 0
 
 
 class _Expectation:
@@ -113,6 +121,6 @@ class _Expectation:
         if record.failures:
             half_life_s = state.settings.failure_half_life_s
             score += FAILURE_S * record.recent_failures(self.now, half_life_s)
-        if instance.region is not None and model_name not in record.speeds:
+        if instance.region is not None and not _is_measured(record, model_name):
             score += state.settings.region_rtt_s.get(instance.region, 0.0)
         return score
