@@ -20,11 +20,12 @@ from django.core.handlers.asgi import ASGIRequest
 from apps.chat.allowances import allowance_data, allowance_of
 from apps.chat.askers import Asker
 from apps.chat.conf import CONF
+from apps.chat.continuing import is_continuable
 from apps.chat.database import in_own_thread
 from apps.chat.events import KEEP_ALIVE, OPENING, event_bytes, stream_event_bytes
 from apps.chat.running import RunningAnswer, running_find
 from apps.chat.selectors import Turn, answer_find
-from apps.chat.words import error_words
+from apps.chat.words import broken_off_words, error_words
 from apps.router import ports
 from apps.router.live.streams import Ended, Started
 
@@ -120,6 +121,7 @@ async def _live_events(live: RunningAnswer, offset: int) -> AsyncIterator[bytes]
             model=live.choice.label(started.model_name) if started else "",
             attempts=stream.attempt,
             job_id=stream.job_id,
+            text=stream.text,
         )
 
 
@@ -135,6 +137,7 @@ async def _kept_events(turn: Turn, asker: Asker, offset: int) -> AsyncIterator[b
         model=turn.model_label,
         attempts=turn.attempts,
         job_id=turn.job_id,
+        text=turn.text,
     )
 
 
@@ -143,12 +146,18 @@ async def _end_event(
     *,
     finish_reason: str | None,
     error: tuple[str, str] | None,
+    text: str,
     **figures: str | int,
 ) -> bytes:
     allowance = await allowance_of(asker)
-    words = None if error is None else error_words(*error, allowance=allowance).as_data()
-    data = {"finish_reason": finish_reason, "error": words, **figures}
-    return event_bytes("end", {**data, "allowance": allowance_data(allowance)})
+    words = None
+    can_continue = error is not None and is_continuable(text=text, error_code=error[0])
+    if error is not None and can_continue:
+        words = broken_off_words(error[0], allowance=allowance).as_data()
+    elif error is not None:
+        words = error_words(*error, allowance=allowance).as_data()
+    data = {"finish_reason": finish_reason, "error": words, "can_continue": can_continue}
+    return event_bytes("end", {**data, **figures, "allowance": allowance_data(allowance)})
 
 
 async def _respond(receive: Receive, send: Send, events: AsyncIterator[bytes]) -> None:

@@ -29,4 +29,6 @@ def stream_event_bytes(event: Waiting | Started | Piece) -> bytes:
         }
         return event_bytes("started", data)
     figures = {"place": event.place, "waiting": event.waiting, "online": event.instances_online}
-    return event_bytes("place", {**figures, "words": place_words(**figures)})
+    wait_s = event.expected_wait_s
+    words = place_words(**figures, expected_wait_s=wait_s)
+    return event_bytes("place", {**figures, "expected_wait_s": wait_s, "words": words})

@@ -11,10 +11,10 @@ from apps.chat.allowances import allowance_data, allowance_of
 from apps.chat.askers import Asker
 from apps.chat.conf import CONF
 from apps.chat.models import Conversation
+from apps.chat.running import running_find
 from apps.chat.selectors import Turn, conversations_of, turns_of
 from apps.chat.visits import is_users_site
-from apps.chat.words import Words, error_words, place_words
-from apps.router.selectors import RouterView, router_view
+from apps.chat.words import Words, broken_off_words, error_words, place_words
 
 EXAMPLES = (
     "What is MotherFluxer?",
@@ -30,6 +30,7 @@ class ShownTurn:
 
     turn: Turn
     error: Words | None
+    can_continue: bool
     place: str
     stream_url: str
 
@@ -76,22 +77,35 @@ async def _history(asker: Asker) -> list[Conversation]:
 
 
 def _turns_shown(turns: list[Turn]) -> list[ShownTurn]:
-    view = router_view() if any(turn.state == "running" for turn in turns) else None
+    """Show each turn; only the last one can be continued."""
     return [
         ShownTurn(
             turn=turn,
-            error=error_words(turn.error_code) if turn.state == "failed" else None,
-            place=_place_of(turn, view) if view is not None and turn.state == "running" else "",
+            error=_error_of(turn, is_last=turn is turns[-1]),
+            can_continue=turn.can_continue and turn is turns[-1],
+            place=_place_of(turn),
             stream_url=stream_url(turn.id),
         )
         for turn in turns
     ]
 
 
-def _place_of(turn: Turn, view: RouterView) -> str:
+def _error_of(turn: Turn, *, is_last: bool) -> Words | None:
+    if turn.state != "failed":
+        return None
+    say = broken_off_words if turn.can_continue and is_last else error_words
+    return say(turn.error_code)
+
+
+def _place_of(turn: Turn) -> str:
     """Say where a waiting answer stands; nothing once an instance has it."""
-    places = [job.place for job in view.jobs if job.job_id == turn.job_id and job.place is not None]
-    if not places:
+    live = running_find(message_id=turn.id)
+    waiting = live.stream.waiting if live is not None else None
+    if waiting is None:
         return ""
-    waiting = sum(job.place is not None for job in view.jobs)
-    return place_words(place=places[0], waiting=waiting, online=len(view.instances))
+    return place_words(
+        place=waiting.place,
+        waiting=waiting.waiting,
+        online=waiting.instances_online,
+        expected_wait_s=waiting.expected_wait_s,
+    )

@@ -84,7 +84,9 @@ def running_add(
     _answers[message_id] = answer
 
     def forget(_: asyncio.Task[None]) -> None:
-        _answers.pop(message_id, None)
+        # The same message may have been taken up again meanwhile.
+        if _answers.get(message_id) is answer:
+            del _answers[message_id]
         claim.release()
 
     kept.add_done_callback(forget)

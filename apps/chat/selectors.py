@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from apps.chat.askers import Asker
+from apps.chat.continuing import is_continuable
 from apps.chat.models import Conversation, Message
 from apps.chat.running import running_find
 from apps.router.errors import ErrorCode
@@ -36,6 +37,24 @@ class Turn:
         """Where a reader of the stream goes on."""
         return len(self.text)
 
+    @property
+    def can_continue(self) -> bool:
+        """Whether it broke off where another instance may go on."""
+        is_broken = self.state == Message.State.FAILED
+        return is_broken and is_continuable(text=self.text, error_code=self.error_code)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenAnswer:
+    """An answer that broke off, and the conversation up to the question that it answers."""
+
+    message_id: uuid.UUID
+    conversation_id: uuid.UUID
+    job_id: str
+    model_name: str
+    text: str
+    turns: tuple[WireMessage, ...]
+
 
 def conversation_find(*, conversation_id: uuid.UUID, asker: Asker) -> Conversation | None:
     """Return a conversation of this asker's; None for anybody else's."""
@@ -59,6 +78,25 @@ def answer_find(*, message_id: uuid.UUID, asker: Asker) -> Turn | None:
     )
     row = found.first()
     return None if row is None else turn_of(row)
+
+
+def broken_answer_find(*, message_id: uuid.UUID, asker: Asker) -> BrokenAnswer | None:
+    """Return an answer of this asker's that may be continued; only a conversation's last can be."""
+    found = Message.objects.filter(pk=message_id, conversation__in=_owned(asker))
+    row = found.first()
+    if row is None or not turn_of(row).can_continue:
+        return None
+    turns = wire_turns_of(conversation_id=row.conversation_id)
+    if len(turns) != row.number + 1:
+        return None
+    return BrokenAnswer(
+        message_id=row.pk,
+        conversation_id=row.conversation_id,
+        job_id=row.job_id,
+        model_name=row.model_name,
+        text=row.content,
+        turns=tuple(turns[:-1]),
+    )
 
 
 def wire_turns_of(*, conversation_id: uuid.UUID) -> list[WireMessage]:

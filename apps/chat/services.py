@@ -3,7 +3,10 @@
 import logging
 import secrets
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,7 +18,7 @@ from apps.chat.database import in_own_thread
 from apps.chat.history import prompt_budget_bytes, turns_fit
 from apps.chat.models import Conversation, Message
 from apps.chat.running import Claim, RunningAnswer, claimed, running_add, running_in
-from apps.chat.selectors import wire_turns_of
+from apps.chat.selectors import BrokenAnswer, wire_turns_of
 from apps.router import ports
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
 from apps.router.live.streams import Ended, JobRequest, JobStream
@@ -42,6 +45,23 @@ async def message_ask(
         await _allowance_take(asker)
         try:
             return await _answer_start(asker, conversation_id, text, claim)
+        except BaseException:
+            await allowance_give_back(asker)
+            raise
+
+
+async def message_continue(*, asker: Asker, broken: BrokenAnswer) -> RunningAnswer:
+    """Have an answer that broke off continued from its last character, in the same message.
+
+    Raises JobRefusedError: then what there is stays as it was, and nothing was taken.
+    """
+    keys = [f"conversation:{broken.conversation_id}"]
+    if asker.is_visitor:
+        keys.append(asker.requester)
+    with claimed(*keys) as claim:
+        await _allowance_take(asker)
+        try:
+            return await _answer_take_up(asker, broken, claim)
         except BaseException:
             await allowance_give_back(asker)
             raise
@@ -130,17 +150,51 @@ async def _answer_start(
     )
 
 
-def _job_request(asker: Asker, turns: list[WireMessage], choice: ModelChoice) -> JobRequest:
+async def _answer_take_up(asker: Asker, broken: BrokenAnswer, claim: Claim) -> RunningAnswer:
+    asked = choice = await model_choice()
+    served = {model.name for model in router_view().models}
+    if broken.model_name in served and choice.may_be(broken.model_name):
+        asked = replace(choice, name=broken.model_name, behind_alias=None)
+    request = _job_request(asker, broken.turns, asked, beginning=broken.text)
+    stream = job_submit(request=request)
+    try:
+        await in_own_thread(_answer_take_up_store, broken=broken, job_id=stream.job_id)
+    except BaseException:
+        job_cancel(job_id=stream.job_id, reason="Its message could not be taken up.")
+        raise
+    return running_add(
+        message_id=broken.message_id,
+        conversation_id=broken.conversation_id,
+        asker=asker,
+        stream=stream,
+        choice=choice,
+        claim=claim,
+        keeping=_answer_keep(asker, broken.message_id, stream, choice),
+    )
+
+
+def _answer_take_up_store(*, broken: BrokenAnswer, job_id: str) -> None:
+    """Let the message run again. Raises JobRefusedError if somebody else did so meanwhile."""
+    rows = Message.objects.filter(pk=broken.message_id, job_id=broken.job_id)
+    if not rows.update(state=Message.State.RUNNING, job_id=job_id, error_code=""):
+        message = "This answer was continued already. Reload the page to see it."
+        raise JobRefusedError(JobError(ErrorCode.INVALID_REQUEST, message))
+
+
+def _job_request(
+    asker: Asker, turns: Sequence[WireMessage], choice: ModelChoice, *, beginning: str = ""
+) -> JobRequest:
     contexts = [model.context_tokens for model in router_view().models if choice.may_be(model.name)]
     budget = prompt_budget_bytes(min(contexts, default=CONF.fallback_context_tokens))
     return JobRequest(
-        messages=turns_fit(turns, budget_bytes=budget),
+        messages=turns_fit(turns, budget_bytes=budget - len(beginning.encode())),
         requester=asker.requester,
         service_class=asker.service_class,
         request_id=uuid.uuid4().hex,
         sampling=Sampling(temperature=0.0, seed=secrets.randbits(31)),
         model_name=choice.name,
         may_wait_for_instance=True,
+        beginning=beginning,
     )
 
 
@@ -173,7 +227,8 @@ async def _answer_keep(
 ) -> None:
     """Wait for an answer's end, then keep it. A visitor gets back what brought no answer."""
     ended = await stream.wait_ended()
-    brought_nothing = ended.finish_reason == "cancelled" and not stream.text
+    has_grown = len(stream.text) > len(stream.request.beginning)
+    brought_nothing = ended.finish_reason == "cancelled" and not has_grown
     if ended.error is not None or brought_nothing:
         await allowance_give_back(asker)
     try:
@@ -187,16 +242,18 @@ async def _answer_keep(
 def _answer_store(
     *, message_id: uuid.UUID, stream: JobStream, ended: Ended, choice: ModelChoice
 ) -> None:
-    started = stream.started
-    Message.objects.filter(pk=message_id).update(
-        content=stream.text,
-        state=_state_of(ended),
-        instance_name=started.instance_name if started else "",
-        model_name=started.model_name if started else "",
-        model_label=choice.label(started.model_name) if started else "",
-        attempts=stream.attempt,
-        error_code=ended.error.code if ended.error else "",
-    )
+    kept: dict[str, Any] = {
+        "content": stream.text,
+        "state": _state_of(ended),
+        "error_code": ended.error.code if ended.error else "",
+    }
+    if started := stream.started:
+        # Else the answer keeps what an earlier job of it may have noted.
+        kept["instance_name"] = started.instance_name
+        kept["model_name"] = started.model_name
+        kept["model_label"] = choice.label(started.model_name)
+        kept["attempts"] = stream.attempt
+    Message.objects.filter(pk=message_id).update(**kept)
 
 
 def _state_of(ended: Ended) -> Message.State:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("c/<uuid:conversation_id>/", views.conversation, name="conversation"),
     path("c/<uuid:conversation_id>/delete", views.conversation_delete, name="conversation-delete"),
     path("chat/ask", views.ask, name="ask"),
+    path("chat/continue", views.continue_answer, name="continue"),
     path("chat/stop", views.stop, name="stop"),
     path("history/", views.history, name="history"),
 ]

@@ -21,7 +21,7 @@ from apps.chat.conf import CONF
 from apps.chat.models import Conversation
 from apps.chat.running import RunningAnswer, running_find
 from apps.chat.visits import asker_of, is_users_site, visitor_named, visitor_remember
-from apps.chat.words import Words, error_words
+from apps.chat.words import Words, error_words, not_continued_words
 from apps.router.errors import ErrorCode, JobRefusedError
 
 _P = ParamSpec("_P")
@@ -80,6 +80,24 @@ async def ask(request: HttpRequest, reader: Asker) -> HttpResponse:
     if asker is not reader:
         visitor_remember(response, asker)
     return response
+
+
+@never_cache
+@require_POST
+@for_asker
+async def continue_answer(request: HttpRequest, asker: Asker) -> HttpResponse:
+    """Have a broken-off answer of the reader's continued."""
+    message_id = _uuid_or_404(request.POST.get("answer", ""))
+    find = sync_to_async(selectors.broken_answer_find)
+    broken = await find(message_id=message_id, asker=asker)
+    if broken is None:
+        raise Http404
+    try:
+        answer = await services.message_continue(asker=asker, broken=broken)
+    except JobRefusedError as refused:
+        found = await _conversation_or_404(broken.conversation_id, asker)
+        return await _refused(request, asker, found, refused, say=not_continued_words)
+    return await _asked(request, asker, answer)
 
 
 @never_cache
@@ -171,6 +189,7 @@ async def _asked(request: HttpRequest, asker: Asker, answer: RunningAnswer) -> H
             "title": services.title_of(_typed(request)),
             "answer_id": str(answer.message_id),
             "stream_url": pages.stream_url(answer.message_id),
+            "offset": len(answer.stream.request.beginning),
             "job_id": answer.stream.job_id,
             "allowance": allowance_data(await allowance_of(asker)),
         },
@@ -179,10 +198,15 @@ async def _asked(request: HttpRequest, asker: Asker, answer: RunningAnswer) -> H
 
 
 async def _refused(
-    request: HttpRequest, asker: Asker, found: Conversation | None, refused: JobRefusedError
+    request: HttpRequest,
+    asker: Asker,
+    found: Conversation | None,
+    refused: JobRefusedError,
+    *,
+    say: Callable[..., Words] = error_words,
 ) -> HttpResponse:
     allowance = await allowance_of(asker)
-    words = error_words(refused.error.code, refused.error.message, allowance=allowance)
+    words = say(refused.error.code, refused.error.message, allowance=allowance)
     if _wants_json(request):
         data = {"error": words.as_data(), "allowance": allowance_data(allowance)}
         response: HttpResponse = JsonResponse(data, status=refused.error.code.http_status)

@@ -1,6 +1,7 @@
 """Turns codes and figures into words that say what to do next. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from apps.router.errors import ErrorCode
 from apps.router.ports import Allowance
@@ -28,7 +29,7 @@ _NEXT_STEPS = {
     ),
     ErrorCode.NO_INSTANCE: "No instance is connected right now. Send it again in a minute.",
     ErrorCode.QUEUE_TIMEOUT: "No instance became free in time. Ask again in a minute.",
-    ErrorCode.ANSWER_INTERRUPTED: "The answer was interrupted and cannot go on. Ask again.",
+    ErrorCode.ANSWER_INTERRUPTED: "The answer was interrupted. Ask again.",
     ErrorCode.INSTANCES_FAILED: (
         "The instances that tried could not finish this answer. Ask again, or in other words."
     ),
@@ -41,6 +42,30 @@ _NEXT_STEPS = {
     ErrorCode.SHUTTING_DOWN: "The site is restarting. Ask again in a few seconds.",
     ErrorCode.INTERNAL_ERROR: "Something went wrong on our side. Ask again in a moment.",
 }
+
+
+_BROKE_OFF: Final = "The answer broke off here, and no instance was left that could go on with it."
+_NOBODY_CONTINUES: Final = (
+    "No connected instance can go on with this answer right now. What has come is kept;"
+    " continue it later, or ask again."
+)
+
+
+def broken_off_words(code: str, *, allowance: Allowance | None = None) -> Words:
+    """Say why an answer has a beginning only, and that it may be continued."""
+    words = error_words(code, allowance=allowance)
+    text = _BROKE_OFF if code == ErrorCode.ANSWER_INTERRUPTED else words.message
+    message = f"{text} What has come is kept: “Continue” goes on from there."
+    return replace(words, message=message)
+
+
+def not_continued_words(
+    code: str, message: str = "", *, allowance: Allowance | None = None
+) -> Words:
+    """Say why a broken-off answer was not continued."""
+    if code == ErrorCode.ANSWER_INTERRUPTED:
+        return Words(code, _NOBODY_CONTINUES)
+    return error_words(code, message, allowance=allowance)
 
 
 def error_words(code: str, message: str = "", *, allowance: Allowance | None = None) -> Words:
@@ -65,16 +90,27 @@ def _limit_reached(allowance: Allowance) -> str:
     )
 
 
-def place_words(*, place: int, waiting: int, online: int) -> str:
-    """Say where a question stands in the queue and what it waits for."""
+def place_words(
+    *, place: int, waiting: int, online: int, expected_wait_s: float | None = None
+) -> str:
+    """Say where a question stands in the queue, and how long it will wait if that is known."""
     if online == 0:
         return (
             f"No instance is connected right now. You are number {place} in the queue;"
             " the answer starts as soon as one joins."
         )
-    if place == 1:
-        return "All instances are busy. You are next."
-    return f"All instances are busy. You are number {place} of {waiting} in the queue."
+    where = "You are next" if place == 1 else f"Place {place} of {waiting}"
+    return where if expected_wait_s is None else f"{where} · {wait_words(expected_wait_s)}"
+
+
+def wait_words(seconds: float) -> str:
+    """Say an expected wait as roughly as it is known, rounded up: the words seldom change."""
+    if seconds <= 5:
+        return "a few seconds"
+    if seconds <= 60:
+        step = 5 if seconds <= 30 else 10
+        return f"about {-int(-seconds // step) * step} seconds"
+    return f"about {duration_words(seconds)}"
 
 
 def allowance_words(allowance: Allowance, *, now: float) -> str:

@@ -2,7 +2,9 @@
 
 import { followAnswer } from "./stream.js";
 
-const VERBS = { running: "Being answered", stopped: "Stopped; answered" };
+const VERBS = { running: "Being answered", stopped: "Stopped; answered", failed: "Last tried" };
+// A screen reader hears of a new place at once, of a new expected wait only now and then.
+const WAIT_SAID_EVERY_MS = 15000;
 
 /** Bring an answer's element to life. `page`: {say, keepAtBottom, allowanceChanged, ended}. */
 export function watchAnswer(element, page) {
@@ -10,6 +12,8 @@ export function watchAnswer(element, page) {
   const text = part("text");
   let pending = "";
   let frame = 0;
+  let placeSaid = null;
+  let placeSaidAt = 0;
 
   function paint() {
     frame = 0;
@@ -40,6 +44,16 @@ export function watchAnswer(element, page) {
     part("verb").textContent = VERBS[state] ?? "Answered";
     part("why").hidden = state === "running" || part("parts").hidden;
     part("again").hidden = state !== "failed";
+    part("continue").hidden = true;
+  }
+
+  function sayPlace({ place, online, words }) {
+    const now = performance.now();
+    const isOther = placeSaid !== `${place} ${online}`;
+    if (!isOther && now - placeSaidAt < WAIT_SAID_EVERY_MS) return;
+    placeSaid = `${place} ${online}`;
+    placeSaidAt = now;
+    page.say(words);
   }
 
   function end(data) {
@@ -51,6 +65,7 @@ export function watchAnswer(element, page) {
     }
     if (data.error) show("failure", data.error.message);
     setState(data.error ? "failed" : data.finish_reason === "cancelled" ? "stopped" : "complete");
+    part("continue").hidden = !data.can_continue;
     if (data.allowance) page.allowanceChanged(data.allowance);
     page.say(data.error ? data.error.message : "The answer is complete.");
     page.ended(element);
@@ -60,7 +75,7 @@ export function watchAnswer(element, page) {
   return followAnswer(element.dataset.stream, Number(element.dataset.offset), {
     place(data) {
       show("place", data.words);
-      page.say(data.words);
+      sayPlace(data);
     },
     started(data) {
       show("place", "");

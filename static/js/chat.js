@@ -87,13 +87,36 @@ function begin(text, data) {
   }
   if (data.allowance) page.allowanceChanged(data.allowance);
   addTurn("question", text);
-  const answer = addTurn("answer");
+  for (const form of turns.querySelectorAll("[data-continue]")) form.hidden = true;
+  follow(addTurn("answer"), data);
+}
+
+function follow(answer, data) {
   answer.dataset.answer = data.answer_id;
   answer.dataset.stream = data.stream_url;
+  answer.dataset.offset = data.offset;
+  answer.querySelector("[data-continue]").elements.namedItem("answer").value = data.answer_id;
   answer.querySelector("[data-why]").href = `/transparency/decisions/${data.job_id}`;
   isFollowing = true;
   watch(answer);
   page.keepAtBottom();
+}
+
+async function goOn(form) {
+  const answer = form.closest("[data-answer]");
+  composer.showError(null);
+  composer.setBusy(true);
+  try {
+    const { response, data } = await post(form.action, new FormData(form));
+    if (response.ok) {
+      if (data.allowance) page.allowanceChanged(data.allowance);
+      answer.querySelector("[data-failure]").hidden = true;
+      follow(answer, data);
+    } else refused("", response, data);
+  } catch {
+    composer.setBusy(false);
+    composer.showError({ message: "The site cannot be reached. Continue in a moment." });
+  }
 }
 
 function listConversation(data) {
@@ -112,7 +135,7 @@ function listConversation(data) {
 
 function refused(text, response, data) {
   composer.setBusy(false);
-  composer.fill(text);
+  if (text) composer.fill(text);
   if (data.sign_in_url) {
     location.assign(data.sign_in_url);
     return;
@@ -143,6 +166,11 @@ async function stop() {
   }
 }
 
+turns.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-continue]")) return;
+  event.preventDefault();
+  if (!running && !composer.isBusy) goOn(event.target);
+});
 turns.addEventListener("click", (event) => {
   if (!event.target.closest("[data-again]")) return;
   let before = event.target.closest("[data-answer]").previousElementSibling;

@@ -48,11 +48,9 @@ class Answering:
         """End the answer well."""
         stream.end(Ended("stop"), at=time.monotonic())
 
-    def fail(self, stream: JobStream) -> None:
+    def fail(self, stream: JobStream, code: ErrorCode = ErrorCode.INSTANCES_FAILED) -> None:
         """End the answer badly."""
-        stream.end(
-            Ended(None, JobError(ErrorCode.INSTANCES_FAILED, "None could.")), at=time.monotonic()
-        )
+        stream.end(Ended(None, JobError(code, "None could.")), at=time.monotonic())
 
 
 @pytest.fixture

@@ -22,7 +22,11 @@ def test_place_tells_figures_and_words() -> None:
     encoded = stream_event_bytes(Waiting(2, 5, 0)).decode()
     data = json.loads(encoded.split("data: ")[1])
     assert (data["place"], data["waiting"], data["online"]) == (2, 5, 0)
+    assert data["expected_wait_s"] is None
     assert "number 2" in data["words"]
+    encoded = stream_event_bytes(Waiting(2, 5, 1, 12.0)).decode()
+    data = json.loads(encoded.split("data: ")[1])
+    assert (data["expected_wait_s"], data["words"]) == (12.0, "Place 2 of 5 · about 15 seconds")
 
 
 def test_start_names_the_instance() -> None:

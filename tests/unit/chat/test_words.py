@@ -2,7 +2,15 @@
 
 import pytest
 
-from apps.chat.words import allowance_words, duration_words, error_words, place_words
+from apps.chat.words import (
+    allowance_words,
+    broken_off_words,
+    duration_words,
+    error_words,
+    not_continued_words,
+    place_words,
+    wait_words,
+)
 from apps.router.errors import ErrorCode
 from apps.router.ports import Allowance
 
@@ -58,5 +66,38 @@ def test_place_says_what_it_waits_for() -> None:
     assert place_words(place=2, waiting=2, online=0).startswith(
         "No instance is connected right now. You are number 2 in the queue"
     )
-    assert place_words(place=3, waiting=7, online=1).endswith("number 3 of 7 in the queue.")
-    assert place_words(place=1, waiting=7, online=1).endswith("You are next.")
+    assert place_words(place=3, waiting=7, online=1) == "Place 3 of 7"
+    assert place_words(place=1, waiting=7, online=1) == "You are next"
+
+
+def test_place_says_how_long_if_that_is_known() -> None:
+    known = place_words(place=3, waiting=7, online=1, expected_wait_s=17.0)
+    assert known == "Place 3 of 7 · about 20 seconds"
+    nobody = place_words(place=3, waiting=7, online=0, expected_wait_s=17.0)
+    assert "seconds" not in nobody
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "a few seconds"),
+        (5, "a few seconds"),
+        (6, "about 10 seconds"),
+        (30, "about 30 seconds"),
+        (31, "about 40 seconds"),
+        (60, "about 60 seconds"),
+        (61, "about 2 minutes"),
+        (3600, "about 1 hour"),
+    ],
+)
+def test_expected_wait_is_rough(seconds: float, words: str) -> None:
+    assert wait_words(seconds) == words
+
+
+def test_broken_off_answer_may_be_continued() -> None:
+    for code in (ErrorCode.ANSWER_INTERRUPTED, ErrorCode.QUEUE_TIMEOUT):
+        assert broken_off_words(code).message.endswith("“Continue” goes on from there.")
+    said = not_continued_words(ErrorCode.ANSWER_INTERRUPTED, "no connected instance can")
+    assert said.message.startswith("No connected instance can go on")
+    over = not_continued_words(ErrorCode.DEMO_LIMIT_REACHED, allowance=allowance())
+    assert over.offers_signup
