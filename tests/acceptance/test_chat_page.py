@@ -1,19 +1,25 @@
 """The chat in a real browser: a visitor's first question to a registered user's history."""
 
+import asyncio
+import contextlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
+from tests.acceptance.raw import Job, JobWork, RawInstance, raw_instance
 from tests.sites import Instance, Site
 
 pytestmark = pytest.mark.browser
 
 LONG_TEXT = " ".join(f"word{number}" for number in range(60))
+STORY = [f"word{number} " for number in range(8)] + ["🙂."]
 SiteFactory = Callable[..., Site]
 
 
@@ -284,3 +290,101 @@ def test_conversation_with_everything_in_it_is_accessible(echo_site: Site, page:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+@contextlib.contextmanager
+def scripted_instance(
+    site: Site, work: JobWork, *, can_continue: bool = True
+) -> Iterator[RawInstance]:
+    """Connect an instance that does what the test says, in an event loop of its own."""
+    credential = site.issue_credential("scripted")
+
+    async def live() -> None:
+        async with raw_instance(
+            site.port, credential, "scripted", work=work, can_continue=can_continue
+        ) as instance:
+            connected.set_result(instance)
+            await asyncio.to_thread(may_end.wait)
+
+    connected: Future[RawInstance] = Future()
+    may_end = threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(live(),), daemon=True)
+    thread.start()
+    try:
+        yield connected.result(timeout=30)
+    finally:
+        may_end.set()
+        thread.join(30)
+
+
+async def break_off_then_go_on(instance: RawInstance, job: Job) -> None:
+    """Fail a fresh answer after three tokens; finish one that has begun."""
+    if job["prefix"]:
+        await instance.echo(job, STORY, delay_s=0.05)
+        return
+    for seq, token in enumerate(STORY[:3]):
+        await instance.chunk(job, seq, token)
+    await instance.fail(job, "engine_error", seq=3)
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_broken_off_answer_goes_on_from_where_it_stopped(
+    start_site: SiteFactory, chromium: Browser, *, has_scripts: bool
+) -> None:
+    site = start_site(demo_limit="5/day")
+    context = chromium.new_context(java_script_enabled=has_scripts)
+    page = context.new_page()
+    page.goto(site.url)
+    with scripted_instance(site, break_off_then_go_on):
+        page.get_by_test_id("composer").fill("Tell me a story.")
+        page.get_by_test_id("send").click()
+        failed = answer(page, "failed")
+        assert text_of(failed).text_content() == "".join(STORY[:3])
+        expect(failed.get_by_test_id("failure")).to_contain_text("What has come is kept")
+        page.reload()
+        expect(page.get_by_test_id("remaining")).to_have_text("5 of 5 left today")
+        failed.get_by_role("button", name="Continue").click()
+        whole = answer(page, "complete")
+        for _ in range(2):
+            assert text_of(whole).text_content() == "".join(STORY)
+            expect(whole.get_by_test_id("failure")).to_be_hidden()
+            expect(whole.get_by_role("button", name="Continue")).to_be_hidden()
+            page.reload()
+        expect(page.get_by_test_id("remaining")).to_have_text("4 of 5 left today")
+        expect(page.get_by_test_id("answer")).to_have_count(1)
+    context.close()
+
+
+def test_continuing_is_offered_again_where_nobody_connected_can(site: Site, page: Page) -> None:
+    page.goto(site.url)
+    with scripted_instance(site, break_off_then_go_on, can_continue=False):
+        ask(page, "Tell me a story.")
+        failed = answer(page, "failed")
+        go_on = failed.get_by_role("button", name="Continue")
+        go_on.click()
+        expect(page.get_by_role("alert")).to_contain_text("No connected instance can go on")
+        expect(page.get_by_test_id("composer")).to_have_value("")
+        assert text_of(answer(page, "failed")).text_content() == "".join(STORY[:3])
+        expect(go_on).to_be_visible()
+
+
+def test_waiting_reader_sees_place_and_expected_wait(site: Site, chromium: Browser) -> None:
+    site.start_instance("echo", slots=1, options=("--echo-delay-ms=40",)).wait_connected()
+    contexts = [chromium.new_context() for _ in range(3)]
+    first, second, third = (context.new_page() for context in contexts)
+    for visitor in (first, second, third):
+        visitor.goto(site.url)
+    ask(first, "short one, to learn how long an answer takes")
+    answer(first, "complete")
+    ask(first, LONG_TEXT * 2)
+    expect(text_of(answer(first, "running", 1))).to_have_text(re.compile(r"word1\b"))
+    ask(second, "two")
+    expect(second.get_by_test_id("place")).to_have_text(re.compile(r"^You are next · "))
+    ask(third, "three")
+    place = third.get_by_test_id("place")
+    expect(place).to_have_text(re.compile(r"^Place 2 of 2 · (a few|about \d+) seconds$"))
+    third.reload()
+    expect(place).to_have_text(re.compile(r"^Place 2 of 2 · "))
+    expect(text_of(answer(third, "complete"))).to_have_text("three")
+    for context in contexts:
+        context.close()
