@@ -8,8 +8,10 @@ from datetime import datetime
 from channels.db import database_sync_to_async
 
 from apps.router.core.instances import Instance
+from apps.router.core.places import jobs_per_s
+from apps.router.core.settings import CoreSettings
 from apps.router.core.state import Job, RouterState
-from apps.router.core.values import ServedModel
+from apps.router.core.values import Health, ServedModel, ServiceClass
 from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import live_router
 from apps.router.live.streams import JobStream
@@ -20,7 +22,11 @@ from apps.router.records.attempts import Attempt, attempts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceView:
-    """One connected instance. `load` is running jobs by slots."""
+    """One connected instance.
+
+    `recent_failures` is weighted: each counts half as much after a while. `ejected_for_s` is None
+    unless the instance is ejected, and 0 when it may have a request again to prove itself.
+    """
 
     name: str
     operator: str
@@ -33,6 +39,31 @@ class InstanceView:
     region: str | None
     connected_s: float
     last_heard_s: float
+    consecutive_failures: int
+    recent_failures: float
+    ejected_for_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoneView:
+    """An instance that has left and may come back."""
+
+    name: str
+    gone_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """One class. `interrupted` of the `waiting` jobs had an instance before.
+
+    `oldest_wait_s` is None where nobody waits.
+    """
+
+    service_class: str
+    waiting: int
+    interrupted: int
+    running: int
+    oldest_wait_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +97,18 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterView:
-    """The live router at one moment."""
+    """The live router at one moment.
+
+    `health`: how many instances are in each state, those that have left included, in the order of
+    an instance's life. `jobs_per_s`: how many jobs the connected instances end while all are busy;
+    None before that is measured.
+    """
 
     instances: tuple[InstanceView, ...]
+    gone: tuple[GoneView, ...]
+    health: Mapping[str, int]
+    queue: tuple[QueueView, ...]
+    jobs_per_s: float | None
     jobs: tuple[JobView, ...]
     models: tuple[ModelView, ...]
 
@@ -102,13 +142,18 @@ def requests_by_model(*, asked_model: str, since: datetime) -> Mapping[tuple[str
     return shares.requests_by_model(asked_model=asked_model, since=since)
 
 
+def core_settings() -> CoreSettings:
+    """Return the constants that the router runs with."""
+    return live_router().gateway.settings
+
+
 def router_view() -> RouterView:
     """Return what the router sees now."""
     router = live_router()
     state, now = router.service.state, router.service.clock()
     links = router.gateway.links
     instances = tuple(
-        _instance_view(instance, links[instance.session], now)
+        _instance_view(instance, links[instance.session], state.settings, now)
         for instance in state.instances.values()
         if instance.session in links
     )
@@ -119,16 +164,58 @@ def router_view() -> RouterView:
         for job in state.jobs.values()
     )
     return RouterView(
-        instances=instances, jobs=jobs, models=_model_views(state, int(router.started_at))
+        instances=instances,
+        gone=_gone_views(state, now),
+        health=_health_counts(state),
+        queue=_queue_views(state, now),
+        jobs_per_s=jobs_per_s(state, state.serving(None), None) or None,
+        jobs=jobs,
+        models=_model_views(state, int(router.started_at)),
     )
 
 
-def _instance_view(instance: Instance, link: InstanceLink, now: float) -> InstanceView:
+def _gone_views(state: RouterState, now: float) -> tuple[GoneView, ...]:
+    """List those that have left, the latest first."""
+    gone = [
+        GoneView(name=record.name, gone_s=now - record.gone_at)
+        for record in state.records.values()
+        if record.health is Health.GONE and record.gone_at is not None
+    ]
+    return tuple(sorted(gone, key=lambda one: one.gone_s))
+
+
+def _health_counts(state: RouterState) -> dict[str, int]:
+    counts = Counter(record.health for record in state.records.values())
+    return {health.value: counts[health] for health in Health}
+
+
+def _queue_views(state: RouterState, now: float) -> tuple[QueueView, ...]:
+    views = []
+    for service_class in ServiceClass:
+        jobs = [job for job in state.jobs.values() if job.service_class is service_class]
+        waiting = [job for job in jobs if job.job_id in state.queue]
+        views.append(
+            QueueView(
+                service_class=service_class.value,
+                waiting=len(waiting),
+                interrupted=sum(job.attempt > 0 for job in waiting),
+                running=len(jobs) - len(waiting),
+                oldest_wait_s=max((now - job.queued_at for job in waiting), default=None),
+            )
+        )
+    return tuple(views)
+
+
+def _instance_view(
+    instance: Instance, link: InstanceLink, settings: CoreSettings, now: float
+) -> InstanceView:
+    record = instance.record
+    is_ejected = record.health is Health.EJECTED
     return InstanceView(
         name=instance.name,
         operator=link.admission.operator_email,
         credential_id=link.admission.credential_id,
-        state=instance.record.health.value,
+        state=record.health.value,
         models=tuple(instance.models),
         slots=instance.slots,
         running=tuple(instance.open_jobs),
@@ -136,6 +223,9 @@ def _instance_view(instance: Instance, link: InstanceLink, now: float) -> Instan
         region=link.region,
         connected_s=now - instance.joined_at,
         last_heard_s=now - instance.last_heard_at,
+        consecutive_failures=record.consecutive_failures,
+        recent_failures=round(record.recent_failures(now, settings.failure_half_life_s), 3),
+        ejected_for_s=max(0.0, record.ejected_until - now) if is_ejected else None,
     )
 
 

@@ -8,6 +8,7 @@ from math import ceil
 
 from apps.router.core.effects import Effect, RefuseJob, ShowPlace
 from apps.router.core.endings import end_job
+from apps.router.core.instances import Instance
 from apps.router.core.state import Job, JobState, RouterState, Served
 from apps.router.core.values import Refusal, ServiceClass
 
@@ -57,6 +58,20 @@ def make_room(state: RouterState, now: float) -> list[Effect]:
     return effects
 
 
+def jobs_per_s(state: RouterState, serving: list[Instance], model_name: str | None) -> float:
+    """Return how many jobs a second these instances end when all their slots are busy; 0 unknown.
+
+    Changes nothing, so that pages may ask for it too.
+    """
+    rate = 0.0
+    for instance in serving:
+        usual = state.models.get(model_name or next(iter(instance.models)))
+        mean_s = instance.record.job_s.mean or (usual.job_s.mean if usual else 0.0)
+        if mean_s:
+            rate += instance.slots / mean_s
+    return rate
+
+
 def _served(state: RouterState, model_name: str | None, revision: str | None, now: float) -> Served:
     """Return who serves a model; read anew now and then, and when the fleet has changed."""
     key = f"{model_name or ''}@{revision or ''}"
@@ -64,12 +79,7 @@ def _served(state: RouterState, model_name: str | None, revision: str | None, no
     if known is not None and now - known.at < state.settings.places_every_s:
         return known
     serving = state.serving(model_name, revision)
-    rate = 0.0
-    for instance in serving:
-        usual = state.models.get(model_name or next(iter(instance.models)))
-        mean_s = instance.record.job_s.mean or (usual.job_s.mean if usual else 0.0)
-        if mean_s:
-            rate += instance.slots / mean_s
+    rate = jobs_per_s(state, serving, model_name)
     known = state.served[key] = Served(now, len(serving), rate)
     return known
 

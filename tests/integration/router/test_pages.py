@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from django.test import AsyncClient
 
-from apps.router import views
+from apps.router import words
 from apps.router.core import events
 from apps.router.core.values import AttemptOutcome, RuledOut, ServedModel, ServiceClass
 from apps.router.live.runtime import LiveRouter, running_router
@@ -50,8 +50,8 @@ async def test_decision_is_explained_as_page_and_json(router: LiveRouter) -> Non
 
 
 def test_every_reason_and_outcome_has_its_words() -> None:
-    assert set(views.REASONS) == set(RuledOut)
-    assert set(views.OUTCOMES) == set(AttemptOutcome)
+    assert set(words.REASONS) == set(RuledOut)
+    assert set(words.OUTCOMES) == set(AttemptOutcome)
 
 
 async def test_unknown_decision_is_not_found(router: LiveRouter) -> None:
