@@ -28,7 +28,7 @@ def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> li
             effects += remove_instance(state, older, AttemptOutcome.LINK_LOST, now)
     instance = Instance(
         session=event.session,
-        record=_record(state, event, now),
+        record=_record(state, event),
         models=_by_name(event.models),
         slots=event.slots,
         joined_at=now,
@@ -120,13 +120,15 @@ def remove_instance(
     return effects
 
 
-def _record(state: RouterState, event: InstanceJoined, now: float) -> InstanceRecord:
+def _record(state: RouterState, event: InstanceJoined) -> InstanceRecord:
     """Return the instance's record, which outlives its links."""
     record = state.records.get(event.instance_id)
     if record is None:
         record = state.records[event.instance_id] = InstanceRecord(event.instance_id, event.name)
         return record
-    record.move(Health.EJECTED if record.ejected_until > now else Health.JOINING)
+    # An ejection ends with an answer: who comes back after its time is still half-open.
+    record.move(Health.JOINING if record.ejected_by is None else Health.EJECTED)
+    record.name = event.name
     record.gone_at = None
     return record
 

@@ -4,9 +4,16 @@ Three consecutive failures eject it, for a time that doubles; afterwards it gets
 time until one is answered (half-open). At most a share of a model's instances is ejected at once.
 """
 
+from itertools import islice
+from statistics import median_low
+from typing import Final
+
 from apps.router.core.instances import Instance, InstanceRecord
 from apps.router.core.state import Job, RouterState
 from apps.router.core.values import AttemptOutcome, Health
+
+_COMPARED: Final = 64
+"""An instance's speed is compared with that of so many, evenly drawn from all."""
 
 
 def spoke(state: RouterState, instance: Instance) -> None:
@@ -42,9 +49,10 @@ def failed(state: RouterState, record: InstanceRecord, job: Job, now: float) -> 
     record.failed_at = now
     record.consecutive_failures += 1
     is_second_chance = record.health is Health.PROBATION and record.ejections_count > 0
-    is_half_open = record.health is Health.EJECTED
-    if is_half_open:
-        _eject(state, record, job, now)
+    if record.health is Health.EJECTED:
+        # What ran when it was ejected says no more than what ejected it.
+        if job.running is not None and job.running.started_at >= record.ejected_until:
+            _eject(state, record, job, now)
     elif is_second_chance or record.consecutive_failures >= settings.failures_to_eject:
         _try_to_eject(state, record, job, now)
 
@@ -61,10 +69,11 @@ def forgive(state: RouterState, job: Job) -> None:
                 continue
             record.consecutive_failures = max(0, record.consecutive_failures - 1)
             record.failures = max(0.0, record.failures - 1)
-            if record.health is Health.EJECTED and record.ejected_by == job.job_id:
-                record.move(Health.PROBATION)
+            if record.ejected_by == job.job_id:
                 record.ejections_count -= 1
                 record.ejected_by = None
+                if record.health is Health.EJECTED:
+                    record.move(Health.PROBATION)
                 state.has_news = True
 
 
@@ -97,12 +106,25 @@ def _may_eject(state: RouterState, record: InstanceRecord) -> bool:
 
 def _judge_speed(state: RouterState, instance: Instance, model_name: str) -> None:
     record = instance.record
-    own = instance.speed(model_name).decode
-    usual = state.usual(model_name).speed.decode
-    if not own.count or not usual.mean:
+    own, usual_s = instance.speed(model_name).decode, _usual_decode_s(state, model_name)
+    if not own.count or not usual_s:
         return
-    times = own.mean / usual.mean
+    times = own.mean / usual_s
     if record.health is Health.HEALTHY and times > state.settings.slow_enter:
         record.move(Health.SLOW)
     elif record.health is Health.SLOW and times < state.settings.slow_leave:
         record.move(Health.HEALTHY)
+
+
+def _usual_decode_s(state: RouterState, model_name: str) -> float:
+    """Return the middle one of the instances' seconds per token; 0 before there is one.
+
+    The model's own running mean would not do: it follows the very answers that are slow.
+    """
+    every = -(-len(state.instances) // _COMPARED)
+    known = [
+        speed.decode.mean
+        for instance in islice(state.instances.values(), 0, None, every)
+        if (speed := instance.record.speeds.get(model_name)) and speed.decode.count
+    ]
+    return median_low(known) if known else 0.0

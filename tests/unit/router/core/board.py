@@ -172,3 +172,24 @@ class Board:
         """Return why a job was refused."""
         found = (e for e in self.told if isinstance(e, effects.RefuseJob) and e.job_id == job_id)
         return next(found, None)
+
+
+def board_with(*names: str, slots: int = 4, **settings: object) -> Board:
+    """Return instances that have answered often enough to be healthy; each has a model of its own."""
+    board = Board(**{"ejection_jitter": 0.0, "ejected_share": 1.0, **settings})
+    for name in names:
+        board.join(name, slots=slots, models=(TINY, ServedModel(f"of-{name}", 8192, 4096)))
+        board.beat(name)
+        for n in range(board.state.settings.probation_answers):
+            board.submit(f"{name}-first-{n}", model_name=f"of-{name}")
+            board.answer(f"{name}-first-{n}", first_s=0.1, token_s=0.01, tokens=11)
+        assert board.health(name) is Health.HEALTHY
+    return board
+
+
+def fail_on(board: Board, name: str, times: int = 3) -> None:
+    """Give an instance jobs that only it can have, and let it fail them."""
+    for _ in range(times):
+        job_id = f"bad-{len(board.told)}"
+        assert board.submit(job_id, model_name=f"of-{name}") == name
+        board.fail(job_id)
