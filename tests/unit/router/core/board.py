@@ -175,7 +175,7 @@ class Board:
 
 
 def board_with(*names: str, slots: int = 4, **settings: object) -> Board:
-    """Return instances that have answered often enough to be healthy; each has a model of its own."""
+    """Return healthy instances, each with a model of its own beside the common one."""
     board = Board(**{"ejection_jitter": 0.0, "ejected_share": 1.0, **settings})
     for name in names:
         board.join(name, slots=slots, models=(TINY, ServedModel(f"of-{name}", 8192, 4096)))

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.router.core import events
-from apps.router.core.values import AttemptOutcome, FailureCode, Health, RuledOut
+from apps.router.core.values import AttemptOutcome, FailureCode, Health, RuledOut, ServedModel
 from tests.unit.router.core.board import Board, board_with, fail_on
 
 
