@@ -204,7 +204,7 @@ class World:
         node = self._by_session.pop(effect.session, None)
         if node is not None and node.session == effect.session:
             node.session = None
-            self._at(self.now + REJOIN_S, lambda: self._join(node))
+            self._at(self.now + REJOIN_S, lambda: self._join_if_gone(node))
 
     def _welcomed(self, effect: effects.WelcomeInstance) -> None:
         node = self._by_session[effect.session]
@@ -224,6 +224,9 @@ class World:
     # -- machines ----------------------------------------------------------------------------
 
     def _join(self, node: Node) -> None:
+        if self.now < self._away_until:
+            self._at(self._away_until, lambda: self._join_if_gone(node))
+            return
         node.links += 1
         session = node.session = f"{node.instance_id}/{node.links}"
         self._by_session[session] = node
@@ -235,6 +238,10 @@ class World:
                 session, node.instance_id, name, _SERVED, machine.slots, offers, machine.region
             )
         )
+
+    def _join_if_gone(self, node: Node) -> None:
+        if node.session is None:
+            self._join(node)
 
     def _leave(self, node: Node) -> None:
         session, node.session = node.session, None

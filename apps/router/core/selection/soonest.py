@@ -21,7 +21,7 @@ from apps.router.core.speed import CROWDING, OVERHEAD_TOKENS
 from apps.router.core.state import Job, RouterState, serves
 from apps.router.core.values import Health
 
-READING: Final = 0.1
+READING: Final = 0.03
 """What a second of writing weighs against a second of waiting for the first token."""
 
 FAILURE_S: Final = 2.0
@@ -30,7 +30,7 @@ FAILURE_S: Final = 2.0
 LOAD_S: Final = 0.05
 """What a full instance costs against an empty one: decides while nothing is measured."""
 
-HOLD_GAIN: Final = 0.7
+HOLD_GAIN: Final = 0.6
 """A job is held back if waiting for a busy instance takes at most this share of the time. The
 share shrinks with the backlog, for then an idle slot costs everybody: by half when as many other
 jobs wait as there are instances."""
@@ -60,7 +60,8 @@ class Soonest:
         """Compare with the busy instances: how soon one of the better ones will have a slot."""
         if score < HOLD_FROM_S or now - job.queued_at > HOLD_MAX_S:
             return False
-        gain = HOLD_GAIN / (1 + (len(state.queue) - 1) / len(state.instances))
+        backlog = (len(state.queue) - 1) / len(state.instances)
+        gain = HOLD_GAIN / (1 + backlog)
         expect = _Expectation(job, state, now)
         every = -(-len(state.instances) // state.settings.considered_count)
         rate = soonness = 0.0

@@ -93,7 +93,7 @@ class Command(BaseCommand):
         ]
         measures = compare(
             [scenario for _, _, scenario in planned],
-            seeds=options["seeds"] or (3 if is_comparison else 1),
+            seeds=options["seeds"] or (4 if is_comparison else 1),
             objective=Objective(first_token_s=options["first_token_s"], token_s=options["token_s"]),
             processes=options["processes"],
             progress=self._progress,
