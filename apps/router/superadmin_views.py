@@ -8,12 +8,20 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from apps.router import selectors
+from apps.router.core.settings import CoreSettings
 from apps.router.selectors import RouterView
+from apps.router.words import health_words
 
 
 def page(request: HttpRequest) -> HttpResponse:
     """Show instances, jobs and models; the page asks for the fragment again and again."""
-    own = {"title": "The router, live", "view": _view(), "is_nav_sidebar_enabled": False}
+    view, settings = async_to_sync(_view_in_loop)()
+    own = {
+        "title": "The router, live",
+        "view": view,
+        "health_words": health_words(settings),
+        "is_nav_sidebar_enabled": False,
+    }
     context = {**admin.site.each_context(request), **own}
     return render(request, "superadmin/router.html", context)
 
@@ -30,8 +38,8 @@ def view_json(_: HttpRequest) -> JsonResponse:
 
 def _view() -> RouterView:
     # Only the event loop that the router runs in may look at it; a sync view runs beside that.
-    return async_to_sync(_view_in_loop)()
+    return async_to_sync(_view_in_loop)()[0]
 
 
-async def _view_in_loop() -> RouterView:
-    return selectors.router_view()
+async def _view_in_loop() -> tuple[RouterView, CoreSettings]:
+    return selectors.router_view(), selectors.core_settings()

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from apps.router.core.selection.soonest import FAILURE_S, LOAD_S, READING
+from apps.router.core.selection.soonest import FAILURE_S, HOLD_MAX_S, LOAD_S, READING
 from apps.router.core.settings import CoreSettings
 from apps.router.core.values import AttemptOutcome, Health, RuledOut, ServiceClass
 
@@ -77,7 +77,8 @@ def _soonest_words(settings: CoreSettings) -> str:
         " plus how long a first token there is overdue or how far away it is,"
         f" plus {FAILURE_S:g} s for each recent failure (half of it is forgotten every"
         f" {settings.failure_half_life_s:g} s), plus {LOAD_S:g} s times the share of its slots in"
-        " use."
+        " use. A request that one of the busy instances would answer much sooner may wait for it,"
+        f" up to {HOLD_MAX_S:g} s."
     )
 
 

@@ -1,6 +1,6 @@
 """Filters of the router's pages."""
 
-from collections.abc import Mapping
+from math import ceil
 
 from django import template
 
@@ -28,7 +28,7 @@ def duration(seconds: float | None) -> str:
 @register.filter
 def per_minute(per_second: float) -> str:
     """Say a rate by the minute, or by the hour where it is slow."""
-    if per_second * 60 >= 1:
+    if per_second * 60 >= 0.95:
         return (
             f"{per_second * 60:.2g} a minute"
             if per_second * 60 < 10
@@ -38,6 +38,6 @@ def per_minute(per_second: float) -> str:
 
 
 @register.filter
-def entry(mapping: Mapping[str, str], key: str) -> str:
-    """Return what a mapping holds under a key; nothing for an unknown one."""
-    return mapping.get(key, "")
+def seconds_up(seconds: float) -> int:
+    """Return whole seconds, rounded up."""
+    return ceil(seconds)
