@@ -23,8 +23,14 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 # What touches a database, a bus or a whole site runs on both.
 ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/conformance")
-# These start what `make run` starts, which is the embedded default by design: once is enough.
-EMBEDDED_ONLY: Final = ("tests/acceptance/test_local.py", "tests/acceptance/test_first_hour.py")
+# Once is enough: the first two start what `make run` starts, the embedded default by design; the
+# others are about links, processes and memory, where another database changes nothing.
+EMBEDDED_ONLY: Final = (
+    "tests/acceptance/test_local.py",
+    "tests/acceptance/test_first_hour.py",
+    "tests/acceptance/test_chaos.py",
+    "tests/integration/router/test_nothing_left.py",
+)
 ALLOWED_SKIP: Final = "gpu:"
 _SERVER_VARIABLES: Final = ("DATABASE_URL", "REDIS_URL")
 

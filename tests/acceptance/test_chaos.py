@@ -271,7 +271,7 @@ async def break_link(instance: RawInstance, job: Job) -> None:
     instance.link.transport.abort()
 
 
-@pytest.mark.parametrize("end", [fail_attempt])
+@pytest.mark.parametrize("end", [fail_attempt, break_link])
 async def test_partial_answer_is_kept_and_said_to_be_partial_where_nobody_can_go_on(
     end: JobWork, chaos_site: Site, credential: str, reader: Reader
 ) -> None:

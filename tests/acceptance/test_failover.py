@@ -1,9 +1,9 @@
-"""An answer survives its instance: real processes, real websockets, kill -9."""
+"""An answer survives its instance: the container's own command, started as an operator would.
 
-import itertools
+`test_every_token` has every place; here it is the program as it is installed.
+"""
+
 import threading
-
-import pytest
 
 from tests.acceptance.chats import StreamedAnswer
 from tests.sites import Instance, Site, wait_until
@@ -13,21 +13,7 @@ SLOW = {"MOTHERFLUXER_ECHO_DELAY_MS": "15"}
 LONG_QUESTION = "Count from one to thirty in words"
 
 
-def test_instance_killed_at_many_places_loses_and_doubles_nothing(shared_site: Site) -> None:
-    site, key = shared_site, shared_site.api_key("killed@example.org")
-    names = (f"k{n}" for n in itertools.count())
-    spare = site.start_instance(name=next(names), env=SLOW).wait_connected()
-    for place in (0, 1, 7, 20, 33, 45, 57):
-        serving, spare = spare, site.start_instance(name=next(names), env=SLOW)
-        answer = StreamedAnswer(site, key, WORDS, model="echo")
-        spare.wait_connected()
-        assert answer.read(place, serving.kill9) == WORDS, place
-        assert answer.finish_reason == "stop"
-    spare.kill9()
-
-
-@pytest.mark.parametrize("place", [0, 3, 11])
-def test_only_instance_killed_and_another_started_goes_on(site: Site, place: int) -> None:
+def test_only_instance_killed_and_another_started_goes_on(site: Site) -> None:
     key = site.api_key()
     first = site.start_instance("transformers", name="first").wait_connected()
     options = {"model": "motherfluxer-tiny", "temperature": 0}
@@ -40,7 +26,7 @@ def test_only_instance_killed_and_another_started_goes_on(site: Site, place: int
         started.append(site.start_instance("transformers", name="second"))
 
     answer = StreamedAnswer(site, key, LONG_QUESTION, **options)
-    assert answer.read(place, kill) == whole
+    assert answer.read(3, kill) == whole
     assert started
     assert answer.finish_reason == "stop"
 
