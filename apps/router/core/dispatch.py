@@ -220,7 +220,7 @@ def _assign(
     decision = _explain(state, job, choice, rule_name, model_name, now)
     was_interrupted = job.job_id in state.queue.interrupted
     state.queue.remove(job.job_id)
-    state.queue.started(entry, was_interrupted=was_interrupted)
+    state.queue.started(entry, was_interrupted=was_interrupted, now=now)
     if not was_interrupted:
         job.charged_tokens = entry.cost
     state.assignments_count += 1

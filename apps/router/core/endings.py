@@ -137,7 +137,7 @@ def end_job(state: RouterState, job: Job) -> None:
         read = settings.input_weight * job.prompt_tokens
         owed = read + settings.output_weight * job.given_tokens
         queue = state.queue.classes[job.service_class]
-        queue.charge(job.requester, owed - job.charged_tokens)
+        queue.settle(job.requester, owed=owed, advance=job.charged_tokens)
     job.move(JobState.ENDED)
     job.session = None
     del state.jobs[job.job_id]

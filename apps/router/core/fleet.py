@@ -145,7 +145,7 @@ def _take_up(state: RouterState, instance: Instance, offer: Offer, now: float) -
     ):
         return False
     entry = state.queue.remove(job.job_id)
-    state.queue.started(entry, was_interrupted=True)
+    state.queue.started(entry, was_interrupted=True, now=now)
     job.move(JobState.RUNNING)
     job.session = instance.session
     job.running = begin(state, instance, job, job.model_name or "", now)

@@ -3,13 +3,16 @@
 1. Interrupted jobs, oldest first: somebody is reading them.
 2. Classes in the order of `ServiceClass`; but while a lower class waits, at least one in
    `trickle_every` assignments is its.
-3. Within a class, jobs that have waited longer than `ageing_s`, in the order in which they came.
+3. Within a class, users who have waited longer than `ageing_s` since they came or since their
+   last job began: one job each, the longest wait first.
 4. Then fairly between users: the one who was served the fewest weighted tokens first (virtual
    token counters, arXiv 2401.00588); with equal counters the one with fewer running jobs.
 5. Within one user, first come first served.
 
-From 2 and 3 follows the bound: when a job has waited `ageing_s`, it is behind no job of its class
-that came later; and of `trickle_every` assignments one is its class's at least.
+From 2 and 3 follows the bound: who has waited `ageing_s` for a turn is behind one job at most of
+each user of the class who has waited longer; and of `trickle_every` assignments one is the class's
+at least. A user's n-th job has waited its turn when n - 1 turns have been taken: who asks for a
+hundred answers at once ages no faster than who asks for one.
 """
 
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from apps.router.core.settings import CoreSettings
 from apps.router.core.values import ServiceClass
 
 _COUNTERS_KEPT = 10_000
+_ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
@@ -37,11 +41,17 @@ class Waiting:
 
 @dataclass(slots=True)
 class ClassQueue:
-    """One class: each user's waiting jobs in order, and what each user was served."""
+    """One class: each user's waiting jobs in order, and what each user was served.
+
+    `counters` holds weighted tokens with what was charged in advance, `advances` that part alone.
+    `turns`: when each waiting user came, or when the last of his jobs began.
+    """
 
     waiting: dict[str, dict[str, Waiting]] = field(default_factory=dict)
     by_age: dict[str, Waiting] = field(default_factory=dict)
     counters: dict[str, float] = field(default_factory=dict)
+    advances: dict[str, float] = field(default_factory=dict)
+    turns: dict[str, float] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     floor: float = 0.0
     passed_over: int = 0
@@ -50,9 +60,12 @@ class ClassQueue:
         """Put a job behind its user's others; who was idle starts level with the least served."""
         user = entry.requester
         if user not in self.waiting:
-            level = min((self.counters[other] for other in self.waiting), default=self.floor)
-            counter = max(self.counters.pop(user, 0.0), level)
+            # What was charged in advance may come back: levelled with it, a newcomer would wait
+            # until the others had really been served that much.
+            level = min((self.served(other) for other in self.waiting), default=self.floor)
+            counter = max(self.counters.pop(user, 0.0), level + self.advances.get(user, 0.0))
             self.counters[user] = counter
+            self.turns[user] = entry.since
             self.waiting[user] = {}
             self._forget_idle()
         self.waiting[user][entry.job_id] = entry
@@ -63,21 +76,34 @@ class ClassQueue:
         jobs = self.waiting[entry.requester]
         del jobs[entry.job_id], self.by_age[entry.job_id]
         if not jobs:
-            del self.waiting[entry.requester]
+            del self.waiting[entry.requester], self.turns[entry.requester]
         if not self.by_age:
             self.passed_over = 0
 
-    def charge(self, user: str, tokens: float) -> None:
-        """Add to what a user was served; negative gives back."""
-        self.counters[user] = self.counters.get(user, self.floor) + tokens
+    def served(self, user: str) -> float:
+        """Return what a user was charged for what is known to have been served."""
+        return self.counters.get(user, self.floor) - self.advances.get(user, 0.0)
+
+    def began(self, entry: Waiting, now: float) -> None:
+        """Charge a user in advance; the next turn is counted from now."""
+        user = entry.requester
+        self.floor = max(self.floor, self.served(user))
+        self.counters[user] = self.counters.get(user, self.floor) + entry.cost
+        self.advances[user] = self.advances.get(user, 0.0) + entry.cost
+        self.passed_over = 0
+        if user in self.turns:
+            self.turns[user] = now
+
+    def settle(self, user: str, *, owed: float, advance: float) -> None:
+        """Charge what a job has really cost in place of what was charged in advance."""
+        self.counters[user] = self.counters.get(user, self.floor) + owed - advance
+        left = self.advances.pop(user, 0.0) - advance
+        if left > _ROUNDING:
+            self.advances[user] = left
 
     def in_order(self, now: float, settings: CoreSettings, cap: int) -> Iterator[Waiting]:
         """Yield the jobs as they would be served if each could be."""
-        aged = []
-        for entry in self.by_age.values():
-            if now - entry.since <= settings.ageing_s:
-                break
-            aged.append(entry)
+        aged = self._aged(now - settings.ageing_s)
         running = dict(self.running)
         taken: dict[str, int] = {}
         costs: dict[str, float] = {}
@@ -89,6 +115,15 @@ class ClassQueue:
                 running[user] = running.get(user, 0) + 1
                 yield entry
         yield from self._fairly(running, taken, costs, cap)
+
+    def _aged(self, before: float) -> list[Waiting]:
+        """List the next job of each user whose turn began before a moment, longest wait first."""
+        oldest = next(iter(self.by_age.values()), None)
+        if oldest is None or oldest.since >= before:
+            return []
+        heads = [next(iter(jobs.values())) for jobs in self.waiting.values()]
+        turns = [(max(self.turns[h.requester], h.since), h.order, h) for h in heads]
+        return [head for began, _, head in sorted(turns, key=_first_two) if began < before]
 
     def _fairly(
         self, running: dict[str, int], taken: dict[str, int], costs: dict[str, float], cap: int
@@ -169,15 +204,13 @@ class WaitingQueue:
             self.classes[entry.service_class].remove(entry)
         return entry
 
-    def started(self, entry: Waiting, *, was_interrupted: bool) -> None:
+    def started(self, entry: Waiting, *, was_interrupted: bool, now: float) -> None:
         """Count an assignment: its user is charged, the classes below are passed over."""
         own = self.classes[entry.service_class]
         own.running[entry.requester] = own.running.get(entry.requester, 0) + 1
         if was_interrupted:
             return
-        own.floor = max(own.floor, own.counters[entry.requester])
-        own.charge(entry.requester, entry.cost)
-        own.passed_over = 0
+        own.began(entry, now)
         for service_class, lower in self.classes.items():
             if lower.by_age and _is_below(service_class, entry.service_class):
                 lower.passed_over += 1
@@ -221,6 +254,10 @@ def _merged(lines: list[_Line], every: int) -> Iterator[Waiting]:
         lines[due].passed_over = 0
         for lower in lines[due + 1 :]:
             lower.passed_over += 1
+
+
+def _first_two(row: tuple[float, int, Waiting]) -> tuple[float, int]:
+    return row[0], row[1]
 
 
 def _is_below(service_class: ServiceClass, other: ServiceClass) -> bool:

@@ -57,7 +57,8 @@ class CoreSettings:
 
     Fairness
         trickle_every: while a lower class waits, at least one in so many assignments is its.
-        ageing_s: within a class a job that has waited longer goes before all that have not.
+        ageing_s: within a class a user who has waited longer for a turn goes before all who have
+            not; 120 s is when most people have given up.
         input_weight, output_weight: what a user is charged for a token read and a token written;
             writing costs an instance more.
         usual_output_tokens: charged in advance until the answer's length is known.
