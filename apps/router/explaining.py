@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from apps.router.core.selection.soonest import FAILURE_S, LOAD_S, READING
+from apps.router.core.selection.soonest import FAILURE_S, LOAD_S, READING, Soonest
 from apps.router.core.settings import CoreSettings
 from apps.router.records.attempts import Attempt
 from apps.router.records.entries import PublicCandidate, PublicDecision
@@ -51,8 +51,7 @@ def score_parts(
     None for another rule, and where these constants do not give the score: a decision of an
     earlier version.
     """
-    is_soonest = rule.partition("/")[0] == "soonest"
-    if not is_soonest or candidate.score is None or not candidate.slots:
+    if rule != Soonest.name or candidate.score is None or not candidate.slots:
         return None
     parts = {
         "first_token": candidate.first_token_s or 0.0,
