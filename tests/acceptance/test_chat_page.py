@@ -341,6 +341,9 @@ def test_broken_off_answer_goes_on_from_where_it_stopped(
         failed = answer(page, "failed")
         assert text_of(failed).text_content() == "".join(STORY[:3])
         expect(failed.get_by_test_id("failure")).to_contain_text("What has come is kept")
+        why = failed.get_by_role("link", name="Why this instance?").get_attribute("href")
+        [tried] = site.get(f"{why}.json").json()["attempts"]
+        assert (tried["ended"]["outcome"], tried["ended"]["tokens"]) == ("failed", 3)
         page.reload()
         expect(page.get_by_test_id("remaining")).to_have_text("5 of 5 left today")
         failed.get_by_role("button", name="Continue").click()

@@ -13,7 +13,15 @@ import msgspec
 
 from apps.router.core import effects, events
 from apps.router.core.settings import CoreSettings
-from apps.router.core.values import FailureCode, Offer, Refusal, ServedModel, ServiceClass
+from apps.router.core.values import (
+    AttemptEnded,
+    AttemptOutcome,
+    FailureCode,
+    Offer,
+    Refusal,
+    ServedModel,
+    ServiceClass,
+)
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
 from apps.router.live.bus import Bus
 from apps.router.live.decisions import DecisionRecord
@@ -279,7 +287,7 @@ class Gateway:
 
     @perform.register
     def _(self, effect: effects.RecordAttemptEnd) -> None:
-        self.decisions.add(effect.ended)
+        self.decisions.add(self._counted(effect.ended))
 
     # -- inner parts -------------------------------------------------------------------------
 
@@ -289,6 +297,13 @@ class Gateway:
             outcome = ended.finish_reason or (ended.error and ended.error.code)
             ids = {"job": job_id, "request": stream.request.request_id}
             log.info("job ended: %s", outcome, extra={**ids, "attempt": stream.attempt})
+
+    def _counted(self, ended: AttemptEnded) -> AttemptEnded:
+        """Return an end with the tokens that came; the core heard of them only now and then."""
+        stream = self.streams.get(ended.job_id)
+        if ended.outcome is AttemptOutcome.DONE or not stream or stream.attempt != ended.attempt:
+            return ended
+        return msgspec.structs.replace(ended, tokens=stream.attempt_tokens)
 
     def _can_resume(self, offer: frames.ResumeOffer) -> bool:
         stream = self.streams.get(offer.job)
