@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import random
 import re
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import httpx
 import pytest
@@ -82,6 +83,59 @@ async def answer_all(instance: RawInstance, count: int) -> list[Job]:
         served.append(job := await instance.next_job())
         await instance.echo(job, [question_of(job)])
     return served
+
+
+async def test_second_user_waits_for_one_job_and_not_for_the_first_users_hundred(
+    fair_site: Site, console: Console, one_slot: RawInstance
+) -> None:
+    keys = [await asyncio.to_thread(fair_site.api_key, f"{who}@example.org") for who in "ab"]
+    async with reader_of(fair_site, keys[0]) as many, reader_of(fair_site, keys[1]) as single:
+        hundred = [many.ask(f"mine {n}") for n in range(100)]
+        async with kept_busy(one_slot):
+            await waits(console, 100)
+            lonely = single.ask("and me?")
+            await waits(console, 101)
+        served = await answer_all(one_slot, 100)
+        assert question_of(served[0]) == "and me?"
+        assert await lonely.whole() == "and me?"
+        texts = [await answer.whole() for answer in hundred]
+        assert sum(text.startswith("mine ") for text in texts) == 99
+
+
+def jain_index(values: Iterable[float]) -> float:
+    """Return how even a division is: 1 when all get the same, 1/n when one gets everything."""
+    held = list(values)
+    return sum(held) ** 2 / (len(held) * sum(value**2 for value in held))
+
+
+async def test_four_users_with_ten_to_one_appetites_get_the_same_number_of_tokens(
+    fair_site: Site, console: Console, one_slot: RawInstance
+) -> None:
+    asked = {"greedy-1": 120, "greedy-2": 120, "modest-1": 12, "modest-2": 12}
+    draw, waiting, tokens = random.Random(7), Counter(asked), Counter[str]()  # noqa: S311
+    async with contextlib.AsyncExitStack() as stack:
+        readers = {}
+        for user in asked:
+            key = await asyncio.to_thread(fair_site.api_key, f"{user}@example.org")
+            readers[user] = await stack.enter_async_context(reader_of(fair_site, key))
+        answers = [
+            readers[user].ask(f"{user} {n}") for user, count in asked.items() for n in range(count)
+        ]
+        async with kept_busy(one_slot):
+            await waits(console, len(answers))
+        index = 0.0
+        for _ in answers[1:]:
+            job = await one_slot.next_job()
+            user = question_of(job).split()[0]
+            waiting[user] -= 1
+            length = draw.randint(5, 60)
+            await one_slot.echo(job, [f"{n} " for n in range(length)])
+            tokens[user] += length
+            if min(waiting.values()) > 0:
+                index = jain_index(tokens[user] for user in asked)
+        for answer in answers:
+            await answer.whole()
+    assert index >= 0.95, tokens
 
 
 class Visitor:
