@@ -135,9 +135,8 @@ def _refusal(
     state: RouterState, event: JobSubmitted, model_name: str | None, revision: str | None
 ) -> RefuseJob | None:
     settings = state.settings
-    if event.model_name in state.forbidden_models or (
-        model_name is not None and model_name not in state.known_models
-    ):
+    is_forbidden = bool({event.model_name, model_name} & state.forbidden_models)
+    if is_forbidden or (model_name is not None and model_name not in state.known_models):
         detail = f"the model {event.model_name!r} does not exist"
         return RefuseJob(event.job_id, Refusal.MODEL_NOT_FOUND, detail)
     if not event.may_wait_for_instance and not state.is_served(model_name, revision):
