@@ -63,6 +63,9 @@ class Message(models.Model):
     content = EncryptedTextField()
     state = models.CharField(max_length=16, choices=State.choices, default=State.COMPLETE)
     job_id = models.CharField(max_length=64, blank=True, default="")
+    earlier_job_ids = models.TextField(
+        blank=True, default="", help_text="The jobs that it was continued from, oldest first."
+    )
     instance_name = models.CharField(max_length=64, blank=True, default="")
     model_name = models.CharField(max_length=128, blank=True, default="")
     model_label = models.CharField(

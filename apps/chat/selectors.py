@@ -19,7 +19,8 @@ class Turn:
     """A message as people see it; an answer that runs is as long as it is now.
 
     `state` is "running", "complete", "stopped" or "failed"; `offset` counts the text's characters;
-    `model_label` is what people see the model called.
+    `model_label` is what people see the model called; `earlier_job_ids` are those of the jobs that
+    the answer was continued from, oldest first.
     """
 
     id: uuid.UUID
@@ -30,6 +31,7 @@ class Turn:
     model_label: str
     attempts: int
     job_id: str
+    earlier_job_ids: tuple[str, ...]
     error_code: str
 
     @property
@@ -51,6 +53,7 @@ class BrokenAnswer:
     message_id: uuid.UUID
     conversation_id: uuid.UUID
     job_id: str
+    earlier_job_ids: tuple[str, ...]
     model_name: str
     text: str
     turns: tuple[WireMessage, ...]
@@ -93,6 +96,7 @@ def broken_answer_find(*, message_id: uuid.UUID, asker: Asker) -> BrokenAnswer |
         message_id=row.pk,
         conversation_id=row.conversation_id,
         job_id=row.job_id,
+        earlier_job_ids=tuple(row.earlier_job_ids.split()),
         model_name=row.model_name,
         text=row.content,
         turns=tuple(turns[:-1]),
@@ -128,6 +132,7 @@ def turn_of(row: Message) -> Turn:
         model_label=model_label,
         attempts=attempts,
         job_id=row.job_id,
+        earlier_job_ids=tuple(row.earlier_job_ids.split()),
         error_code=str(error_code),
     )
 

@@ -176,7 +176,9 @@ async def _answer_take_up(asker: Asker, broken: BrokenAnswer, claim: Claim) -> R
 def _answer_take_up_store(*, broken: BrokenAnswer, job_id: str) -> None:
     """Let the message run again. Raises JobRefusedError if somebody else did so meanwhile."""
     rows = Message.objects.filter(pk=broken.message_id, job_id=broken.job_id)
-    if not rows.update(state=Message.State.RUNNING, job_id=job_id, error_code=""):
+    earlier = " ".join((*broken.earlier_job_ids, broken.job_id))
+    begun: dict[str, Any] = {"state": Message.State.RUNNING, "job_id": job_id, "error_code": ""}
+    if not rows.update(**begun, earlier_job_ids=earlier):
         message = "This answer was continued already. Reload the page to see it."
         raise JobRefusedError(JobError(ErrorCode.INVALID_REQUEST, message))
 

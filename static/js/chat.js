@@ -102,6 +102,13 @@ function follow(answer, data) {
   page.keepAtBottom();
 }
 
+function keepEarlierReason(why) {
+  const earlier = document.createElement("a");
+  earlier.href = why.href;
+  earlier.textContent = "Why the one before?";
+  why.before(earlier, " ");
+}
+
 async function goOn(form) {
   const answer = form.closest("[data-answer]");
   composer.showError(null);
@@ -111,6 +118,7 @@ async function goOn(form) {
     if (response.ok) {
       if (data.allowance) page.allowanceChanged(data.allowance);
       answer.querySelector("[data-failure]").hidden = true;
+      keepEarlierReason(answer.querySelector("[data-why]"));
       follow(answer, data);
     } else refused("", response, data);
   } catch {

@@ -65,6 +65,9 @@ async def test_partial_answer_is_kept_and_continued_in_the_same_message(
     message = await kept(told["answer_id"])
     assert (message.content, message.state) == ("Once upon 🙂 a time.", "complete")
     assert (message.error_code, message.job_id) == ("", stream.job_id)
+    page = (await visitor.get(told["conversation_url"])).content.decode()
+    for job_id in (told["job_id"], stream.job_id):
+        assert page.count(f'href="/transparency/decisions/{job_id}"') == 1
     assert await Message.objects.acount() == 2
     assert (await go_on(visitor, told["answer_id"])).status_code == 404
 
@@ -96,6 +99,8 @@ async def test_continuation_that_fails_keeps_all_and_can_be_continued_again(
         message = await kept(told["answer_id"])
     assert (message.content, message.state) == ("Once upon 🙂 a time", "failed")
     assert (message.instance_name, message.attempts) == ("one", 1)
+    jobs = [stream.job_id for stream in answering.router.gateway.streams.values()]
+    assert [*message.earlier_job_ids.split(), message.job_id] == jobs
 
 
 async def test_demo_pays_for_the_whole_answer_once(
