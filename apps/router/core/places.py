@@ -10,7 +10,7 @@ from apps.router.core.effects import Effect, RefuseJob, ShowPlace
 from apps.router.core.endings import end_job
 from apps.router.core.instances import Instance
 from apps.router.core.state import Job, JobState, RouterState, Served
-from apps.router.core.values import Refusal, ServiceClass
+from apps.router.core.values import Health, Refusal, ServiceClass
 
 
 def show_places(state: RouterState, now: float) -> list[Effect]:
@@ -61,10 +61,12 @@ def make_room(state: RouterState, now: float) -> list[Effect]:
 def jobs_per_s(state: RouterState, serving: list[Instance], model_name: str | None) -> float:
     """Return how many jobs a second these instances end when all their slots are busy; 0 unknown.
 
-    Changes nothing, so that pages may ask for it too.
+    An ejected one ends none. Changes nothing, so that pages may ask for it too.
     """
     rate = 0.0
     for instance in serving:
+        if instance.record.health is Health.EJECTED:
+            continue
         usual = state.models.get(model_name or next(iter(instance.models)))
         mean_s = instance.record.job_s.mean or (usual.job_s.mean if usual else 0.0)
         if mean_s:
