@@ -67,7 +67,7 @@ class Soonest:
         rate = soonness = 0.0
         for instance in islice(state.instances.values(), 0, None, every):
             job_s = instance.record.job_s
-            if len(instance.open_jobs) < instance.slots or not job_s.count:
+            if len(instance.open_jobs) < instance.slots or not job_s.mean:
                 continue
             if not _may_have(instance, job):
                 continue
