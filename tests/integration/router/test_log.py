@@ -229,7 +229,7 @@ async def test_decisions_of_an_earlier_run_are_still_shown(router: LiveRouter) -
     assert [attempt["attempt"] for attempt in told["attempts"]] == [1, 2]
     assert told["attempts"][0]["ended"]["outcome"] == "done"
     assert told["attempts"][1]["ended"] is None
-    assert [row["is_winner"] for row in told["attempts"][0]["table"]] == [False, True]
+    assert [row["is_winner"] for row in told["attempts"][0]["table"]] == [True, False]
     page = (await client.get("/transparency/decisions/old")).content.decode()
     assert page.count("chosen") == 2
     assert "the answer was complete" in page
