@@ -16,11 +16,9 @@ _LATEST_COUNT: Final = 50
 
 async def transparency(request: HttpRequest) -> HttpResponse:
     """Show the latest decisions: no content, no user."""
-    settings = selectors.core_settings()
-    found = await selectors.decisions_latest(count=_LATEST_COUNT)
-    latest = [attempt_explained(one, settings) for one in found]
+    latest = await selectors.decisions_latest(count=_LATEST_COUNT)
     return await _page(
-        request, "transparency/index.html", {"decisions": latest, "kept_days": CONF.log_kept_days}
+        request, "transparency/index.html", {"latest": latest, "kept_days": CONF.log_kept_days}
     )
 
 

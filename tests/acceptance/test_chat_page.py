@@ -286,10 +286,15 @@ def test_conversation_with_everything_in_it_is_accessible(echo_site: Site, page:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(echo_site.url)
     ask(page, "x" * 400)
-    answer(page, "complete")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    done = answer(page, "complete")
+    why = done.get_by_role("link", name="Why this instance?").get_attribute("href")
+    for url in ("", f"{echo_site.url}{why}", f"{echo_site.url}/status"):
+        if url:
+            page.goto(url)
+            page.get_by_text("What the states mean").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
 
 
 @contextlib.contextmanager
