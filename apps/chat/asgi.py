@@ -151,7 +151,11 @@ async def _end_event(
 ) -> bytes:
     allowance = await allowance_of(asker)
     words = None
-    can_continue = error is not None and is_continuable(text=text, error_code=error[0])
+    can_continue = is_continuable(
+        is_whole=finish_reason in ("stop", "length"),
+        text=text,
+        error_code=error[0] if error is not None else "",
+    )
     if error is not None and can_continue:
         words = broken_off_words(error[0], allowance=allowance).as_data()
     elif error is not None:

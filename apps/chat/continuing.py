@@ -1,4 +1,4 @@
-"""Which broken-off answers their readers may have continued. Pure."""
+"""Which answers that broke off or were stopped their readers may have continued. Pure."""
 
 from typing import Final
 
@@ -14,6 +14,6 @@ _WOULD_FAIL_AGAIN: Final = frozenset(
 )
 
 
-def is_continuable(*, text: str, error_code: str) -> bool:
-    """Whether a failed answer has text from which another instance may go on."""
-    return bool(text) and error_code not in _WOULD_FAIL_AGAIN
+def is_continuable(*, is_whole: bool, text: str, error_code: str) -> bool:
+    """Whether an answer that has ended has text from which an instance may go on."""
+    return not is_whole and bool(text) and error_code not in _WOULD_FAIL_AGAIN

@@ -41,14 +41,16 @@ class Turn:
 
     @property
     def can_continue(self) -> bool:
-        """Whether it broke off where another instance may go on."""
-        is_broken = self.state == Message.State.FAILED
-        return is_broken and is_continuable(text=self.text, error_code=self.error_code)
+        """Whether it broke off, or was stopped, where an instance may go on."""
+        has_ended = self.state in (Message.State.FAILED, Message.State.STOPPED)
+        return has_ended and is_continuable(
+            is_whole=False, text=self.text, error_code=self.error_code
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenAnswer:
-    """An answer that broke off, and the conversation up to the question that it answers."""
+    """An answer that broke off or was stopped, and the conversation up to its question."""
 
     message_id: uuid.UUID
     conversation_id: uuid.UUID

@@ -117,6 +117,27 @@ async def test_demo_pays_for_the_whole_answer_once(
     assert "10 of 10 left" in (await visitor.get("/")).content.decode()
 
 
+async def test_stopped_answer_is_continued_as_well(
+    visitor: AsyncClient, answering: Answering
+) -> None:
+    told = (await ask(visitor, "Tell me a story.")).json()
+    stream = await answering.next_job()
+    answering.start(stream)
+    answering.say(stream, "Once")
+    await visitor.post("/chat/stop", {"answer": told["answer_id"]}, headers=JSON)
+    end = await Reader(visitor, told["stream_url"]).until("end")
+    assert (end["finish_reason"], end["error"], end["can_continue"]) == ("cancelled", None, True)
+    assert "data-continue>" in (await visitor.get(told["conversation_url"])).content.decode()
+    assert (await go_on(visitor, told["answer_id"])).status_code == 201
+    last = await answering.next_job(1)
+    answering.start(last)
+    answering.say(last, " upon.")
+    answering.finish(last)
+    end = await Reader(visitor, told["stream_url"], query="from=4").until("end")
+    assert (end["finish_reason"], end["can_continue"]) == ("stop", False)
+    assert (await kept(told["answer_id"])).content == "Once upon."
+
+
 async def test_only_the_last_answer_of_its_owner_is_continued(
     visitor: AsyncClient, answering: Answering
 ) -> None:
