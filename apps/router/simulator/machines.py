@@ -28,6 +28,18 @@ class Machine:
     crowding: float
     region: str = "near"
 
+    def __post_init__(self) -> None:
+        """Refuse what would end in a division by zero. Raises ValueError."""
+        if self.slots < 1:
+            raise ValueError("slots: at least 1")
+        for name in ("prefill_tokens_per_s", "decode_tokens_per_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: more than 0")
+        if not self.crowding >= 0:
+            raise ValueError("crowding: at least 0")
+        if self.region not in REGIONS:
+            raise ValueError(f"region: one of {', '.join(REGIONS)}")
+
     @property
     def rtt_s(self) -> float:
         """The round trip to it."""

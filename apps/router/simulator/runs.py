@@ -51,6 +51,18 @@ class Scenario:
     answer_tokens: int = 200
     settings: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what can't be run. Raises ScenarioError."""
+        for name in ("jobs", "users"):
+            if getattr(self, name) < 1:
+                raise ScenarioError(f"{name}: at least 1")
+        asked = "load" if self.rate is None else "rate"
+        if not getattr(self, asked) > 0:
+            raise ScenarioError(f"{asked}: more than 0")
+        for name in ("demo_share", "follow_ups"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ScenarioError(f"{name}: from 0 to 1")
+
 
 def run(scenario: Scenario) -> Outcome:
     """Run a scenario. Raises ScenarioError, TraceError."""
@@ -90,7 +102,13 @@ def compare(
     processes: int,
     progress: Callable[[int, int], None],
 ) -> list[Measures]:
-    """Measure each scenario over `seeds` seeds, all their requests together."""
+    """Measure each scenario over `seeds` seeds, all their requests together.
+
+    Raises ScenarioError, TraceError.
+    """
+    for name, count in (("seeds", seeds), ("processes", processes)):
+        if count < 1:
+            raise ScenarioError(f"{name}: at least 1")
     seeded = [
         (number, replace(scenario, seed=scenario.seed + n))
         for number, scenario in enumerate(scenarios)
@@ -125,9 +143,12 @@ def _machines(scenario: Scenario) -> list[Machine]:
     path = Path(scenario.fleet)
     if path.suffix == ".json":
         try:
-            return msgspec.json.decode(path.read_bytes(), type=list[Machine])
+            machines = msgspec.json.decode(path.read_bytes(), type=list[Machine])
         except (OSError, msgspec.DecodeError) as error:
             raise ScenarioError(f"fleet {path.name}: {error}") from error
+        if not machines:
+            raise ScenarioError(f"fleet {path.name}: no machine in it")
+        return machines
     kind, _, count = scenario.fleet.partition(":")
     if kind not in ("mixed", "same") or not count.isdecimal() or int(count) < 1:
         raise ScenarioError(f"fleet {scenario.fleet!r}: mixed:COUNT, same:COUNT or a .json file")

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -52,20 +53,29 @@ def trace_read(path: Path, *, limit: int | None = None) -> list[Request]:
     requests: list[Request] = []
     with path.open(newline="") as file:
         rows = csv.reader(file)
-        header = [name.strip().lower() for name in next(rows, [])]
-        places = {field: _column(header, field) for field in _COLUMNS}
-        for row in rows:
-            if limit is not None and len(requests) == limit:
-                break
-            try:
-                prompt, answer = (max(1, int(float(row[places[f]]))) for f in ("prompt", "answer"))
-                requests.append(Request(_seconds(row[places["at"]]), prompt, answer))
-            except (ValueError, IndexError) as error:
-                raise TraceError(f"{path.name}, line {rows.line_num}: {error}") from error
+        try:
+            header = [name.strip().lower() for name in next(rows, [])]
+            places = {field: _column(header, field) for field in _COLUMNS}
+            while limit is None or len(requests) < limit:
+                if (row := next(rows, None)) is None:
+                    break
+                if row:
+                    requests.append(_request(row, places))
+        except (ValueError, IndexError, OverflowError, csv.Error) as error:
+            line = max(rows.line_num, 1)
+            raise TraceError(f"{path.name}, line {line}: {error}") from error
     if not requests:
         raise TraceError(f"{path.name}: no requests in it")
     requests.sort(key=lambda request: request.at)
     return [replace(request, at=request.at - requests[0].at) for request in requests]
+
+
+def _request(row: list[str], places: dict[str, int]) -> Request:
+    prompt, answer = (max(1, int(float(row[places[field]]))) for field in ("prompt", "answer"))
+    at = _seconds(row[places["at"]])
+    if not isfinite(at):
+        raise ValueError(f"no time: {row[places['at']]!r}")
+    return Request(at, prompt, answer)
 
 
 def poisson(*, count: int, prompt_tokens: int, answer_tokens: int, seed: int) -> list[Request]:
