@@ -19,6 +19,7 @@ _ATTRIBUTES: Final = {
     "code": {"class"},
     "th": {"style"},
     "td": {"style"},
+    "img": {"src", "alt"},
     **{f"h{level}": {"id"} for level in range(1, 5)},
 }
 _TAGS: Final = (
@@ -26,6 +27,8 @@ _TAGS: Final = (
     | {"table", "thead", "tbody", "tr"}
     | set(_ATTRIBUTES)
 )
+# Marks between which generated parts stand: for the module that writes them, not for readers.
+_MARK: Final = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
 _markdown: Final = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
@@ -41,6 +44,12 @@ def pages() -> dict[str, str]:
     return {_address(file): file for file in files}
 
 
+def picture_path(name: str) -> Path | None:
+    """Return the file of a picture below `/docs/img/`, or None when there is none."""
+    found = {path.name: path for path in (DOCS_DIR / "img").glob("*.svg")}
+    return found.get(name)
+
+
 def render(path: Path) -> tuple[str, str]:
     """Return a page's title and its HTML."""
     return _render(path, path.stat().st_mtime_ns)
@@ -48,7 +57,7 @@ def render(path: Path) -> tuple[str, str]:
 
 @lru_cache(maxsize=128)
 def _render(path: Path, _changed_ns: int) -> tuple[str, str]:
-    tokens = _markdown.parse(path.read_text())
+    tokens = _markdown.parse(_MARK.sub("", path.read_text()))
     title = "Documentation"
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from motherfluxer.docs_views import docs_page
+from motherfluxer.docs_views import docs_page, docs_picture
 from motherfluxer.urls.parts import part
 
 urlpatterns = [
     path("docs/", docs_page, name="docs"),
+    path("docs/img/<str:name>", docs_picture, name="docs_picture"),
     path("docs/<path:name>", docs_page, name="docs_page"),
     *part("", "apps.operations.urls"),
     *part("", "apps.router.urls"),

@@ -24,8 +24,8 @@ class CoreSettings:
         region_rtt_s: round trip to an instance by its region, until its own speed is measured.
 
     Health
-        heartbeat_s: how often an instance must speak; three missed are its end, so 1.5 s notices
-            a silent one within 5 s.
+        heartbeat_s: how often an instance must speak; 1.5 s notices a silent one within 5 s.
+        silent_heartbeats: so many missed ones are its end; one or two may be a slow network.
         silent_streaming_s: silence of an instance that was streaming: a heartbeat is overdue and
             so is a token.
         lost_after_heartbeats: an open job that the instance no longer names in so many
@@ -50,10 +50,13 @@ class CoreSettings:
     Jobs
         max_attempts: one job's tries, so that a request that kills instances kills three at most.
         max_queued_per_class: beyond it a new job would wait too long to be worth taking.
-        max_wait_s: how long a person's job stays in the queue; max_wait_program_s: a program's.
+        max_wait_s: how long a person's job stays in the queue.
+        max_wait_program_s: how long a program's does; its own deadline is usually near.
         come_back_s: how long an interrupted job waits for its instance to be back while the others
             that are connected have failed it or can't go on with it.
-        no_instance_retry_s: what a program is told when no instance serves its model.
+        no_instance_retry_s: after how long a program is told to come back when no instance serves
+            its model.
+        queue_full_retry_s: the same when the queue is full.
 
     Fairness
         trickle_every: while a lower class waits, at least one in so many assignments is its.
