@@ -8,6 +8,10 @@ from apps.router.core.state import Job, RouterState
 _REUSE_UNKNOWN: Final = 0.5
 """The share of a held prompt that an instance is thought to reuse before it has shown any."""
 
+UNTRIED: Final = 0.5
+"""What an untried instance is thought to need of the model's usual time: who is thought as slow as
+the rest may never be tried while the fleet is idle."""
+
 _IDLE_HALF_LIFE_S: Final = 300.0
 """An idle instance's measured slowness is believed half as much after so long, so that one that
 was slow once is tried again."""
@@ -43,7 +47,7 @@ def costs_s(
 ) -> tuple[float | None, float | None]:
     """Return the uncrowded seconds per prompt token and per answer token.
 
-    What was not measured on the instance is the model's usual figure; None before there is one.
+    Of an untried instance a share of the model's usual figures; None before there are any.
     """
     speed = instance.record.speeds.get(model_name)
     usual = state.models.get(model_name)
@@ -51,14 +55,13 @@ def costs_s(
     if usual is not None:
         prefill = usual.speed.prefill.mean or None
         decode = usual.speed.decode.mean or None
-    if speed is None:
-        return prefill, decode
+    if speed is None or not speed.prefill.count:
+        return prefill and prefill * UNTRIED, decode and decode * UNTRIED
     if speed.decode.count:
         decode = speed.decode.mean
-    if speed.prefill.count:
-        own, idle_s = speed.prefill.mean, now - speed.used_at
-        if prefill is None or own <= prefill or idle_s < _IDLE_HALF_LIFE_S or instance.open_jobs:
-            prefill = own
-        else:
-            prefill += (own - prefill) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S)
+    own, idle_s = speed.prefill.mean, now - speed.used_at
+    if prefill is None or own <= prefill or idle_s < _IDLE_HALF_LIFE_S or instance.open_jobs:
+        prefill = own
+    else:
+        prefill += (own - prefill) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S)
     return prefill, decode

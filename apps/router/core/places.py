@@ -4,13 +4,17 @@ The wait follows from the measured service rate: each slot of the model's instan
 once in a mean job's duration.
 """
 
+from itertools import islice
 from math import ceil
+from typing import Final
 
 from apps.router.core.effects import Effect, RefuseJob, ShowPlace
 from apps.router.core.endings import end_job
 from apps.router.core.instances import Instance
 from apps.router.core.state import Job, JobState, RouterState, Served
 from apps.router.core.values import Health, Refusal, ServiceClass
+
+_LOOKED_AT: Final = 100
 
 
 def show_places(state: RouterState, now: float) -> list[Effect]:
@@ -27,11 +31,14 @@ def show_places(state: RouterState, now: float) -> list[Effect]:
 
 
 def show_place_of(state: RouterState, job_id: str, now: float) -> list[Effect]:
-    """Tell a job that was just handed in its place, if it has to wait."""
+    """Tell a job that was just handed in its place, if it has to wait.
+
+    Far behind it is told the last place, until all places are told.
+    """
     job = state.jobs.get(job_id)
     if job is None or job.state is not JobState.QUEUED:
         return []
-    order = state.queue.in_order(now, state.settings)
+    order = islice(state.queue.in_order(now, state.settings), _LOOKED_AT)
     places = (place for place, entry in enumerate(order, 1) if entry.job_id == job_id)
     place = next(places, len(state.queue))
     return _show(state, job, place, _served(state, job.model_name, job.revision, now))

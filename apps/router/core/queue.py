@@ -17,7 +17,7 @@ hundred answers at once ages no faster than who asks for one.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heapreplace
+from heapq import heappop, heappush
 from itertools import islice
 
 from apps.router.core.settings import CoreSettings
@@ -25,6 +25,7 @@ from apps.router.core.values import ServiceClass
 
 _COUNTERS_KEPT = 10_000
 _ROUNDING = 1e-6
+_STALE_RANKS = 64
 
 
 @dataclass(slots=True)
@@ -39,12 +40,17 @@ class Waiting:
     since: float
 
 
+Rank = tuple[float, int, int, str]
+"""What decides between users: counter, running jobs, order of the next job; and the user."""
+
+
 @dataclass(slots=True)
 class ClassQueue:
     """One class: each user's waiting jobs in order, and what each user was served.
 
     `counters` holds weighted tokens with what was charged in advance, `advances` that part alone.
-    `turns`: when each waiting user came, or when the last of his jobs began.
+    `turns`: when each waiting user came, or when the last of his jobs began. `ranks` is a heap of
+    the waiting users' ranks; one that no longer is its user's is passed over.
     """
 
     waiting: dict[str, dict[str, Waiting]] = field(default_factory=dict)
@@ -53,6 +59,7 @@ class ClassQueue:
     advances: dict[str, float] = field(default_factory=dict)
     turns: dict[str, float] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
+    ranks: list[Rank] = field(default_factory=list)
     floor: float = 0.0
     passed_over: int = 0
 
@@ -68,8 +75,11 @@ class ClassQueue:
             self.turns[user] = entry.since
             self.waiting[user] = {}
             self._forget_idle()
+        is_first = not self.waiting[user]
         self.waiting[user][entry.job_id] = entry
         self.by_age[entry.job_id] = entry
+        if is_first:
+            self.rank(user)
 
     def remove(self, entry: Waiting) -> None:
         """Take a job out."""
@@ -77,6 +87,8 @@ class ClassQueue:
         del jobs[entry.job_id], self.by_age[entry.job_id]
         if not jobs:
             del self.waiting[entry.requester], self.turns[entry.requester]
+        else:
+            self.rank(entry.requester)
         if not self.by_age:
             self.passed_over = 0
 
@@ -93,6 +105,7 @@ class ClassQueue:
         self.passed_over = 0
         if user in self.turns:
             self.turns[user] = now
+        self.rank(user)
 
     def settle(self, user: str, *, owed: float, advance: float) -> None:
         """Charge what a job has really cost in place of what was charged in advance."""
@@ -100,21 +113,28 @@ class ClassQueue:
         left = self.advances.pop(user, 0.0) - advance
         if left > _ROUNDING:
             self.advances[user] = left
+        self.rank(user)
+
+    def rank(self, user: str) -> None:
+        """Rank a user anew, if he waits; call after whatever decides has changed."""
+        if user not in self.waiting:
+            return
+        heappush(self.ranks, self._rank(user))
+        if len(self.ranks) > _STALE_RANKS + 2 * len(self.waiting):
+            self.ranks = sorted(self._rank(user) for user in self.waiting)
+
+    def _rank(self, user: str) -> Rank:
+        first = next(iter(self.waiting[user].values()))
+        return self.counters[user], self.running.get(user, 0), first.order, user
 
     def in_order(self, now: float, settings: CoreSettings, cap: int) -> Iterator[Waiting]:
         """Yield the jobs as they would be served if each could be."""
-        aged = self._aged(now - settings.ageing_s)
-        running = dict(self.running)
-        taken: dict[str, int] = {}
-        costs: dict[str, float] = {}
-        for entry in aged:
-            user = entry.requester
-            if running.get(user, 0) < cap:
-                taken[user] = taken.get(user, 0) + 1
-                costs[user] = costs.get(user, 0.0) + entry.cost
-                running[user] = running.get(user, 0) + 1
+        aged = []
+        for entry in self._aged(now - settings.ageing_s):
+            if self.running.get(entry.requester, 0) < cap:
+                aged.append(entry)
                 yield entry
-        yield from self._fairly(running, taken, costs, cap)
+        yield from self._fairly(aged, cap)
 
     def _aged(self, before: float) -> list[Waiting]:
         """List the next job of each user whose turn began before a moment, longest wait first."""
@@ -125,33 +145,40 @@ class ClassQueue:
         turns = [(max(self.turns[h.requester], h.since), h.order, h) for h in heads]
         return [head for began, _, head in sorted(turns, key=_first_two) if began < before]
 
-    def _fairly(
-        self, running: dict[str, int], taken: dict[str, int], costs: dict[str, float], cap: int
-    ) -> Iterator[Waiting]:
-        heap: list[tuple[float, int, int, str]] = []
-        turns: dict[str, tuple[Waiting, Iterator[Waiting]]] = {}
+    def _fairly(self, aged: list[Waiting], cap: int) -> Iterator[Waiting]:
+        """Yield all but the aged ones, each user's rank as it will be after what was yielded."""
+        ranks = self.ranks.copy()
+        foreseen: dict[str, Rank | None] = {}
+        turns: dict[str, Iterator[Waiting]] = {}
+        heads: dict[str, Waiting] = {}
 
-        def line_up(user: str, counter: float, busy: int, turn: Iterator[Waiting]) -> None:
-            entry = next(turn, None)
-            if entry is not None and busy < cap:
-                turns[user] = entry, turn
-                heap.append((counter, busy, entry.order, user))
+        def foresee(entry: Waiting, rank: Rank) -> None:
+            """Rank a user as he will stand when one more of his jobs has begun."""
+            user = entry.requester
+            following = next(turns[user], None)
+            counter, busy = rank[0] + entry.cost, rank[1] + 1
+            foreseen[user] = None
+            if following is not None:
+                heads[user] = following
+                foreseen[user] = after = (counter, busy, following.order, user)
+                heappush(ranks, after)
 
-        for user, jobs in self.waiting.items():
-            unseen = islice(jobs.values(), taken.get(user, 0), None)
-            counter = self.counters[user] + costs.get(user, 0.0)
-            line_up(user, counter, running.get(user, 0), unseen)
-        heapify(heap)
-        while heap:
-            counter, busy, _, user = heap[0]
-            entry, turn = turns[user]
+        for entry in aged:
+            user = entry.requester
+            turns[user] = islice(self.waiting[user].values(), 1, None)
+            foresee(entry, self._rank(user))
+        while ranks:
+            rank = heappop(ranks)
+            user = rank[3]
+            if user not in foreseen and user in self.waiting:
+                foreseen[user] = self._rank(user)
+                turns[user] = iter(self.waiting[user].values())
+                heads[user] = next(turns[user])
+            if rank != foreseen.get(user) or rank[1] >= cap:
+                continue
+            entry = heads[user]
             yield entry
-            following = next(turn, None)
-            if following is None or busy + 1 >= cap:
-                heappop(heap)
-            else:
-                turns[user] = following, turn
-                heapreplace(heap, (counter + entry.cost, busy + 1, following.order, user))
+            foresee(entry, rank)
 
     def _forget_idle(self) -> None:
         if len(self.counters) <= _COUNTERS_KEPT:
@@ -209,6 +236,7 @@ class WaitingQueue:
         own = self.classes[entry.service_class]
         own.running[entry.requester] = own.running.get(entry.requester, 0) + 1
         if was_interrupted:
+            own.rank(entry.requester)
             return
         own.began(entry, now)
         for service_class, lower in self.classes.items():
@@ -217,10 +245,11 @@ class WaitingQueue:
 
     def stopped(self, service_class: ServiceClass, user: str) -> None:
         """Count one running job of a user less."""
-        running = self.classes[service_class].running
-        running[user] -= 1
-        if not running[user]:
-            del running[user]
+        own = self.classes[service_class]
+        own.running[user] -= 1
+        if not own.running[user]:
+            del own.running[user]
+        own.rank(user)
 
     def in_order(self, now: float, settings: CoreSettings) -> Iterator[Waiting]:
         """Yield all jobs as they would be served if each could be."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.router.core import events
+from apps.router.core import events, figures
 from apps.router.core.selection import soonest
 from apps.router.core.speed import CROWDING
 from apps.router.core.values import Alias, AliasTarget, ServedModel
@@ -44,11 +44,15 @@ def test_writing_counts_a_small_share_for_the_usual_answer() -> None:
     assert board.scores()["a"] == pytest.approx(1.0 + soonest.READING * 200 * 0.5)
 
 
-def test_unmeasured_instance_counts_with_what_is_usual_for_the_model() -> None:
+def test_untried_instance_counts_with_half_of_what_is_usual_and_is_tried() -> None:
     board = board_with("a", first_s=1.0, token_s=0.02)
     board.join("new", slots=4)
-    board.submit("j", prompt_tokens=950)
-    assert board.scores() == {"a": pytest.approx(1.0 + WRITING_S), "new": board.scores()["a"]}
+    assert board.submit("j", prompt_tokens=950) == "new"
+    usual = 1.0 + WRITING_S
+    assert board.scores() == {
+        "a": pytest.approx(usual),
+        "new": pytest.approx(figures.UNTRIED * usual),
+    }
 
 
 def test_each_other_job_slows_by_the_crowding_and_adds_its_load() -> None:
