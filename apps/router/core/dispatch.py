@@ -28,8 +28,8 @@ def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
         return []
     state.has_news = False
     effects: list[Effect] = []
-    skipped: set[str] = set()
-    while state.queue and (assigned := _Search(state, skipped, now).assign_next()):
+    search = _Search(state, now)
+    while state.queue and (assigned := search.assign_next()):
         effects += assigned
     return effects
 
@@ -75,15 +75,13 @@ def model_for(state: RouterState, instance: Instance, job: Job) -> str | None:
 
 
 class _Search:
-    """One search for the first job in the queue that can be assigned.
+    """The search for jobs that can be assigned at one moment."""
 
-    `skipped` holds the jobs that earlier searches of the same moment have passed over.
-    """
-
-    def __init__(self, state: RouterState, skipped: set[str], now: float) -> None:
-        self.state, self.skipped, self.now = state, skipped, now
+    def __init__(self, state: RouterState, now: float) -> None:
+        self.state, self.now = state, now
         self.rule = rule_named(state.settings.rule)
         self.held_count = 0
+        self.skipped: set[str] = set()
         self.hopeless: set[tuple[str | None, str | None]] = set()
         # Weighing the same held job again at every event would cost more than it gains.
         self.weighed_every_s = len(state.instances) * _WEIGHED_EVERY_S
@@ -94,7 +92,8 @@ class _Search:
         return [i for i in self.state.instances.values() if len(i.open_jobs) < i.slots]
 
     def assign_next(self) -> list[Effect]:
-        """Assign that job; return nothing when none can be."""
+        """Assign the first job in the queue that can be; return nothing when none can."""
+        self.held_count = 0
         for entry in self.state.queue.in_order(self.now, self.state.settings):
             job = self.state.jobs[entry.job_id]
             if self.held_count == _HELD_AT_ONCE:
@@ -106,10 +105,16 @@ class _Search:
                     break
                 choice = _choose(self.state, self.rule, self.free, job, self.now)
                 if choice is not None and not self._is_held(choice, job):
-                    return _assign(self.state, entry, choice, self.rule.name, self.now)
+                    return self._assign(entry, choice)
                 self.skipped.add(job.job_id)
                 self._note_hopeless(job, choice)
         return []
+
+    def _assign(self, entry: Waiting, choice: "_Choice") -> list[Effect]:
+        effects = _assign(self.state, entry, choice, self.rule.name, self.now)
+        if not choice.winner.has_free_slot:
+            self.free.remove(choice.winner)
+        return effects
 
     def _was_just_weighed(self, job: Job) -> bool:
         return job.held_at is not None and self.now - job.held_at < self.weighed_every_s
