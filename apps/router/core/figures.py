@@ -8,7 +8,7 @@ from apps.router.core.state import Job, RouterState
 _REUSE_UNKNOWN: Final = 0.5
 """The share of a held prompt that an instance is thought to reuse before it has shown any."""
 
-UNTRIED: Final = 0.5
+UNTRIED: Final = 0.8
 """What an untried instance is thought to need of the model's usual time: who is thought as slow as
 the rest may never be tried while the fleet is idle."""
 

@@ -44,7 +44,7 @@ def test_writing_counts_a_small_share_for_the_usual_answer() -> None:
     assert board.scores()["a"] == pytest.approx(1.0 + soonest.READING * 200 * 0.5)
 
 
-def test_untried_instance_counts_with_half_of_what_is_usual_and_is_tried() -> None:
+def test_untried_instance_counts_with_less_than_is_usual_and_is_tried() -> None:
     board = board_with("a", first_s=1.0, token_s=0.02)
     board.join("new", slots=4)
     assert board.submit("j", prompt_tokens=950) == "new"
