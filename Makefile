@@ -25,6 +25,7 @@ check: $(VENV)/.installed-dev ## format, lint, types, imports, deploy check, mig
 
 bench: $(VENV)/.installed-dev ## measure, and print tables
 	@$(PY) -m benchmarks.first_token
+	@$(PY) -m benchmarks.decision_cost
 	@$(PY) -m benchmarks.router_latency
 
 lock: $(VENV)/.installed-dev ## write requirements/*.txt anew from requirements/*.in
