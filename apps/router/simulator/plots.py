@@ -44,7 +44,7 @@ def _bars(cells: Sequence[Cell]) -> Any:
     for axes in (above, below):
         axes.set_xticks(range(len(cells)), names)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=min(9, len(rules)), frameon=False)
+    figure.legend(loc="outside upper center", ncols=min(5, len(rules)), frameon=False)
     return figure
 
 
