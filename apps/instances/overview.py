@@ -13,7 +13,7 @@ from apps.router.selectors import InstanceView, router_view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRow:
-    """One line of the list. `state`: "healthy", "draining" or "offline"."""
+    """One line of the list. `state`: the router's word for its health, or "offline"."""
 
     name: str
     credential_name: str

@@ -108,6 +108,14 @@ async def close_of(link: ClientConnection) -> tuple[int, str]:
     return link.close_code, link.close_reason or ""
 
 
+async def beat(instance: Foreign) -> None:
+    """Say heartbeats until the link ends: a slow machine's command takes longer than three."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await instance.say(type="heartbeat", running=[], slots=1)
+            await asyncio.sleep(1)
+
+
 @pytest.fixture(scope="module")
 def credential(shared_site: Site) -> str:
     return shared_site.issue_credential("foreign")
@@ -319,9 +327,11 @@ async def test_revoked_credential_cuts_the_live_link(site: Site) -> None:
     revoked = site.issue_credential("revoked")
     async with foreign(site, revoked, "cut") as instance:
         await instance.hear("welcome")
-        await asyncio.to_thread(site.manage, "revoke_credential", "revoked")
+        command = asyncio.to_thread(site.manage, "revoke_credential", "revoked")
+        revoking, beating = asyncio.create_task(command), asyncio.create_task(beat(instance))
         code, _ = await close_of(instance.link)
         assert code == 4001
+        await asyncio.gather(revoking, beating)
     with pytest.raises(InvalidStatus) as refused:
         async with linked(site, revoked):
             pass

@@ -25,7 +25,7 @@ from apps.router.core.values import ServiceClass
 
 _COUNTERS_KEPT = 10_000
 _ROUNDING = 1e-6
-_STALE_RANKS = 64
+_STALE_RANKS = 8
 
 
 @dataclass(slots=True)
