@@ -19,6 +19,9 @@ _HELD_AT_ONCE: Final = 32
 _WEIGHED_EVERY_S: Final = 50e-6
 """A held job is weighed again after this time by the number of instances."""
 
+_LARGE_FLEET: Final = 400
+"""Beyond so many instances by its square: half a second at 2,000."""
+
 _MAYBE_OUT: Final = frozenset({Health.DRAINING, Health.EJECTED})
 
 
@@ -84,7 +87,8 @@ class _Search:
         self.skipped: set[str] = set()
         self.hopeless: set[tuple[str | None, str | None]] = set()
         # Weighing the same held job again at every event would cost more than it gains.
-        self.weighed_every_s = len(state.instances) * _WEIGHED_EVERY_S
+        count = len(state.instances)
+        self.weighed_every_s = count * _WEIGHED_EVERY_S * max(1.0, count / _LARGE_FLEET)
 
     @cached_property
     def free(self) -> list[Instance]:

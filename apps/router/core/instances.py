@@ -58,7 +58,7 @@ class InstanceRecord:
         return float(self.failures * 0.5 ** ((now - self.failed_at) / half_life_s))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Instance:
     """One connected instance. `open_jobs` (job to attempt) is the only count of its load.
 
