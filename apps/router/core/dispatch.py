@@ -5,13 +5,14 @@ from typing import Final
 
 from apps.router.core import figures, learning
 from apps.router.core.effects import AssignJob, Effect, RecordDecision
+from apps.router.core.eligibility import eligible_of, model_for, ruled_out
 from apps.router.core.instances import Instance
 from apps.router.core.queue import Waiting
 from apps.router.core.selection.port import Rule
 from apps.router.core.selection.rules import rule_named
 from apps.router.core.speed import crowd, first_token_s
 from apps.router.core.state import Job, JobState, RouterState
-from apps.router.core.values import Candidate, Decision, Health, RuledOut
+from apps.router.core.values import Candidate, Decision, Health
 
 _HELD_AT_ONCE: Final = 32
 """So many jobs may be held back for a faster instance; those behind them are not looked at."""
@@ -21,8 +22,6 @@ _WEIGHED_EVERY_S: Final = 50e-6
 
 _LARGE_FLEET: Final = 400
 """Beyond so many instances by its square: half a second at 2,000."""
-
-_MAYBE_OUT: Final = frozenset({Health.DRAINING, Health.EJECTED})
 
 
 def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
@@ -35,46 +34,6 @@ def dispatch_waiting(state: RouterState, now: float) -> list[Effect]:
     while state.queue and (assigned := search.assign_next()):
         effects += assigned
     return effects
-
-
-def ruled_out(
-    state: RouterState, instance: Instance, job: Job, now: float, *, is_fail_open: bool
-) -> RuledOut | None:
-    """Tell why an instance can't have a job; None when it can."""
-    # The commonest reason first: most of a busy fleet is full.
-    if len(instance.open_jobs) >= instance.slots:
-        return RuledOut.NO_FREE_SLOT
-    model = model_for(state, instance, job)
-    if model is None:
-        return RuledOut.MODEL_NOT_SERVED
-    record = instance.record
-    if record.health is Health.DRAINING:
-        return RuledOut.DRAINING
-    if job.failures and job.has_failed_on(record.instance_id):
-        return RuledOut.FAILED_THIS_JOB
-    served = instance.models[model]
-    if job.has_text and not served.can_continue:
-        return RuledOut.CANNOT_CONTINUE
-    if job.least_prompt_tokens >= served.context_tokens:
-        return RuledOut.CONTEXT_TOO_SHORT
-    # An instance that still winds up an older attempt can't have the same job again.
-    if job.job_id in instance.open_jobs:
-        return RuledOut.NO_FREE_SLOT
-    if record.health is Health.EJECTED and not is_fail_open:
-        is_half_open = now >= record.ejected_until and not instance.open_jobs
-        return None if is_half_open else RuledOut.EJECTED
-    return None
-
-
-def model_for(state: RouterState, instance: Instance, job: Job) -> str | None:
-    """Return the model with which an instance would answer a job; None when it can't."""
-    if job.model_name is None:
-        allowed = (name for name in instance.models if name not in state.forbidden_models)
-        return next(allowed, None)
-    model = instance.models.get(job.model_name)
-    if model is None or (job.revision is not None and model.revision != job.revision):
-        return None
-    return job.model_name
 
 
 class _Search:
@@ -171,9 +130,9 @@ def _choose(
     state: RouterState, rule: Rule, free: list[Instance], job: Job, now: float
 ) -> _Choice | None:
     drawn = _drawn(state, free, job)
-    eligible = _eligible(state, drawn, job, now)
+    eligible = eligible_of(state, drawn, job, now)
     if not eligible and len(drawn) < len(free):
-        eligible = _eligible(state, free, job, now)[: state.settings.considered_count]
+        eligible = eligible_of(state, free, job, now)[: state.settings.considered_count]
     is_fail_open = not eligible and _is_everyone_ejected(state, job)
     if is_fail_open:
         eligible = [i for i in free if ruled_out(state, i, job, now, is_fail_open=True) is None]
@@ -195,24 +154,6 @@ def _drawn(state: RouterState, free: list[Instance], job: Job) -> list[Instance]
     if holder_id is not None:
         drawn += [i for i in free if i.record.instance_id == holder_id and i not in drawn]
     return drawn
-
-
-def _eligible(state: RouterState, free: list[Instance], job: Job, now: float) -> list[Instance]:
-    name = job.model_name
-    if name is None or job.attempt or job.revision is not None:
-        return [i for i in free if ruled_out(state, i, job, now, is_fail_open=False) is None]
-    # The same rules for a new job, which can't have failed or be open anywhere, in one loop.
-    eligible = []
-    least = job.least_prompt_tokens
-    for instance in free:
-        model = instance.models.get(name)
-        if model is None or least >= model.context_tokens:
-            continue
-        is_doubtful = instance.record.health in _MAYBE_OUT
-        if is_doubtful and ruled_out(state, instance, job, now, is_fail_open=False):
-            continue
-        eligible.append(instance)
-    return eligible
 
 
 def _is_everyone_ejected(state: RouterState, job: Job) -> bool:

@@ -9,6 +9,7 @@ from apps.router.core.effects import (
     RefuseJob,
     RequeueJob,
 )
+from apps.router.core.eligibility import unfit
 from apps.router.core.events import AttemptDone, AttemptFailed
 from apps.router.core.instances import Instance
 from apps.router.core.state import Failure, Job, JobState, RouterState
@@ -103,15 +104,14 @@ def attempt_failed_with(
         learning.failed(state, instance, job.running, now)
     health.failed(state, instance.record, job, now)
     ended = record_end(state, job, outcome, now)
-    others = [
-        other
-        for other in state.serving(job.model_name, job.revision)
-        if not job.has_failed_on(other.instance_id)
-        and (not job.has_text or other.models[job.model_name or ""].can_continue)
-    ]
-    if not others:
+    if not is_anybody_left(state, job):
         return [*ended, *_give_up(state, job, detail)]
     return [*ended, *_requeue(state, job, detail, now)]
+
+
+def is_anybody_left(state: RouterState, job: Job) -> bool:
+    """Whether any connected instance could have the job, now or later."""
+    return any(unfit(state, instance, job) is None for instance in state.instances.values())
 
 
 def record_end(state: RouterState, job: Job, outcome: AttemptOutcome, now: float) -> list[Effect]:

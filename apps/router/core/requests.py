@@ -4,7 +4,7 @@ from typing import Final
 
 from apps.router.core import catalog, learning
 from apps.router.core.effects import CancelAttempt, Effect, FinishJob, RefuseJob
-from apps.router.core.endings import end_job, record_end
+from apps.router.core.endings import end_job, is_anybody_left, record_end
 from apps.router.core.events import JobCancelled, JobProgressed, JobSubmitted, ModelsKnown
 from apps.router.core.instances import Instance
 from apps.router.core.state import Job, RouterState
@@ -115,12 +115,8 @@ def _nobody_goes_on(state: RouterState, job: Job, now: float) -> bool:
     """
     if not (job.has_text or job.failures) or now - job.queued_at <= state.settings.come_back_s:
         return False
-    serving = state.serving(job.model_name, job.revision)
-    return bool(serving) and not any(
-        not job.has_failed_on(instance.instance_id)
-        and (not job.has_text or _can_go_on(instance, job.model_name))
-        for instance in serving
-    )
+    is_served = state.is_served(job.model_name, job.revision)
+    return is_served and not is_anybody_left(state, job)
 
 
 def _can_go_on(instance: Instance, model_name: str | None) -> bool:

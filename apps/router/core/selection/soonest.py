@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
+from apps.router.core.eligibility import unfit
 from apps.router.core.figures import costs_s, holder_of, reused_share
 from apps.router.core.instances import Instance, InstanceRecord
 from apps.router.core.selection.port import Observation
 from apps.router.core.speed import CROWDING, OVERHEAD_TOKENS
-from apps.router.core.state import Job, RouterState, serves
+from apps.router.core.state import Job, RouterState
 from apps.router.core.values import Health
 
 READING: Final = 0.03
@@ -69,7 +70,8 @@ class Soonest:
             job_s = instance.record.job_s
             if len(instance.open_jobs) < instance.slots or not job_s.mean:
                 continue
-            if not _may_have(instance, job):
+            is_ejected = instance.record.health is Health.EJECTED
+            if is_ejected or unfit(state, instance, job) is not None:
                 continue
             there = expect.score(instance, instance.slots - 1)
             if there < gain * score:
@@ -80,14 +82,6 @@ class Soonest:
 
     def learn(self, record: InstanceRecord, seen: Observation, now: float) -> None:
         """Keep nothing of its own: `speed.py` learns for everybody."""
-
-
-def _may_have(instance: Instance, job: Job) -> bool:
-    is_out = instance.record.health in (Health.DRAINING, Health.EJECTED)
-    if is_out or not serves(instance, job.model_name, job.revision):
-        return False
-    model = instance.models.get(job.model_name or next(iter(instance.models)))
-    return model is not None and job.least_prompt_tokens < model.context_tokens
 
 
 def _is_measured(record: InstanceRecord, model_name: str) -> bool:

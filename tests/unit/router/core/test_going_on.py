@@ -33,6 +33,14 @@ def test_begun_answer_goes_to_an_instance_that_can_continue() -> None:
     assert assigned(table.submit("j1", has_text=True)) == [("j1", "continuer", 1)]
 
 
+def test_begun_answer_that_names_its_model_goes_to_one_that_can_continue_too() -> None:
+    table = Table()
+    table.join("beginner", model=BEGINNER)
+    table.join("continuer")
+    found = table.submit("j1", has_text=True, model_name=TINY.name)
+    assert assigned(found) == [("j1", "continuer", 1)]
+
+
 def test_begun_answer_is_refused_at_once_where_all_can_only_begin() -> None:
     table = Table()
     table.join("beginner", model=BEGINNER)
