@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from apps.router.core import effects, events
-from apps.router.core.eligibility import model_for
 from apps.router.core.effects import AssignJob
+from apps.router.core.eligibility import model_for
 from apps.router.core.instances import Instance
 from apps.router.core.selection.soonest import HOLD_MAX_S
 from apps.router.core.settings import CoreSettings
