@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from django.conf import settings
@@ -58,8 +58,14 @@ class LiveRouter:
         if gate := ports.instance_gate.get_or_none():
             self.bus.publish(events.ModelsKnown(tuple(await gate.known_models())))
         await self._read_catalog()
-        jobs = [self._keep_time(), self._watch_credentials(), self._keep_records()]
-        jobs.append(self._watch_catalog())
+        jobs = [
+            _repeat(self._tick, TICK_S, "a tick failed"),
+            _repeat(
+                self._cut_ended_credentials, CREDENTIAL_CHECK_S, "credentials could not be checked"
+            ),
+            _repeat(self._read_catalog, CATALOG_CHECK_S, "the catalog could not be read"),
+            self._keep_records(),
+        ]
         jobs += [writer.run() for writer in self._writers()]
         self._tasks += [asyncio.create_task(job) for job in jobs]
 
@@ -109,30 +115,9 @@ class LiveRouter:
     def _is_connected(self, instance_id: str) -> bool:
         return any(link.instance_id == instance_id for link in self.gateway.links.values())
 
-    async def _keep_time(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            try:
-                self.bus.publish(events.TimePassed())
-                self.gateway.forget_old_streams()
-            except Exception:  # the rim of the task: a bug here must not stop the clock
-                log.exception("a tick failed")
-
-    async def _watch_credentials(self) -> None:
-        while True:
-            await asyncio.sleep(CREDENTIAL_CHECK_S)
-            try:
-                await self._cut_ended_credentials()
-            except Exception:  # the rim of the task: the database may be away for a while
-                log.exception("credentials could not be checked")
-
-    async def _watch_catalog(self) -> None:
-        while True:
-            await asyncio.sleep(CATALOG_CHECK_S)
-            try:
-                await self._read_catalog()
-            except Exception:  # the rim of the task: the database may be away for a while
-                log.exception("the catalog could not be read")
+    async def _tick(self) -> None:
+        self.bus.publish(events.TimePassed())
+        self.gateway.forget_old_streams()
 
     async def _read_catalog(self) -> None:
         """Tell the core what the catalog says, if that has changed."""
@@ -178,6 +163,16 @@ def _recorder_of(state: RouterState) -> EventRecorder | None:
         return None
     files = EventFiles(settings.VAR_DIR / "events", kept_h=settings.EVENTS_KEPT_HOURS)
     return EventRecorder(files, state)
+
+
+async def _repeat(act: Callable[[], Awaitable[None]], every_s: float, trouble: str) -> None:
+    """Do something again and again, whatever goes wrong with it."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await act()
+        except Exception:  # the rim of the task: a bug must not stop the clock, nor a database away
+            log.exception(trouble)
 
 
 _running: LiveRouter | None = None
