@@ -1,9 +1,10 @@
 """Writes of the chat: ask, stop, delete."""
 
+import contextlib
 import logging
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -128,7 +129,7 @@ async def _answer_start(
     turns.append(WireMessage(role="user", content=text))
     choice = await model_choice()
     stream = job_submit(request=_job_request(asker, turns, choice))
-    try:
+    with _cancelled_on_error(stream, "Its question could not be stored."):
         answer = await in_own_thread(
             _exchange_store,
             asker=asker,
@@ -136,18 +137,7 @@ async def _answer_start(
             text=text,
             job_id=stream.job_id,
         )
-    except BaseException:
-        job_cancel(job_id=stream.job_id, reason="Its question could not be stored.")
-        raise
-    return running_add(
-        message_id=answer.pk,
-        conversation_id=answer.conversation_id,
-        asker=asker,
-        stream=stream,
-        choice=choice,
-        claim=claim,
-        keeping=_answer_keep(asker, answer.pk, stream, choice),
-    )
+    return _answer_run(answer.pk, answer.conversation_id, asker, stream, choice, claim)
 
 
 async def _answer_take_up(asker: Asker, broken: BrokenAnswer, claim: Claim) -> RunningAnswer:
@@ -157,19 +147,37 @@ async def _answer_take_up(asker: Asker, broken: BrokenAnswer, claim: Claim) -> R
         asked = replace(choice, name=broken.model_name, behind_alias=None)
     request = _job_request(asker, broken.turns, asked, beginning=broken.text)
     stream = job_submit(request=request)
-    try:
+    with _cancelled_on_error(stream, "Its message could not be taken up."):
         await in_own_thread(_answer_take_up_store, broken=broken, job_id=stream.job_id)
+    return _answer_run(broken.message_id, broken.conversation_id, asker, stream, choice, claim)
+
+
+@contextlib.contextmanager
+def _cancelled_on_error(stream: JobStream, reason: str) -> Iterator[None]:
+    """Stop a job whose answer has nowhere to be kept."""
+    try:
+        yield
     except BaseException:
-        job_cancel(job_id=stream.job_id, reason="Its message could not be taken up.")
+        job_cancel(job_id=stream.job_id, reason=reason)
         raise
+
+
+def _answer_run(
+    message_id: uuid.UUID,
+    conversation_id: uuid.UUID,
+    asker: Asker,
+    stream: JobStream,
+    choice: ModelChoice,
+    claim: Claim,
+) -> RunningAnswer:
     return running_add(
-        message_id=broken.message_id,
-        conversation_id=broken.conversation_id,
+        message_id=message_id,
+        conversation_id=conversation_id,
         asker=asker,
         stream=stream,
         choice=choice,
         claim=claim,
-        keeping=_answer_keep(asker, broken.message_id, stream, choice),
+        keeping=_answer_keep(asker, message_id, stream, choice),
     )
 
 
