@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.router.core.values import ServiceClass
-from apps.router.simulator.world import JobRun, Outcome
+from apps.router.simulator.outcome import JobRun, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from apps.router.core.settings import CoreSettings
 from apps.router.simulator.faults import AWAY_S, FAULTS, STAY_S, faults_named
 from apps.router.simulator.machines import CONTEXT_TOKENS, Machine, capacity, fleet_of
 from apps.router.simulator.measures import Measures, Objective, measure
+from apps.router.simulator.outcome import Outcome
 from apps.router.simulator.traffic import Request, at_rate, means, peopled, poisson, trace_read
-from apps.router.simulator.world import Outcome, World
+from apps.router.simulator.world import World
 
 CONDITIONS: Final[dict[str, tuple[str, ...]]] = {
     "steady": (),

@@ -1,7 +1,7 @@
 """The simulated world around the real core: machines, links, readers and faults in virtual time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -15,6 +15,7 @@ from apps.router.core.step import step
 from apps.router.core.values import FailureCode, Health, Offer, ServedModel
 from apps.router.simulator.faults import Fault
 from apps.router.simulator.machines import CONTEXT_TOKENS, Engine, Machine, Work
+from apps.router.simulator.outcome import JobRun, Outcome
 from apps.router.simulator.traffic import Request, in_order
 
 MODEL = "simulated"
@@ -22,21 +23,6 @@ TICK_S = 0.25
 REJOIN_S = 1.0
 _SERVED = (ServedModel(MODEL, CONTEXT_TOKENS + 1, CONTEXT_TOKENS, can_continue=True),)
 _FAILS_AFTER_S = 0.005
-
-
-@dataclass(slots=True)
-class JobRun:
-    """What became of one request; times in seconds of the simulation."""
-
-    request: Request
-    submitted_at: float
-    first_at: float | None = None
-    ended_at: float | None = None
-    has_answer: bool = False
-    refusal: str = ""
-    attempts: int = 0
-    given_tokens: int = 0
-    cached_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -59,18 +45,6 @@ class Node:
     def instance_id(self) -> str:
         """Its stable name; another machine in the same place has another."""
         return f"{self.engine.machine.name}.{self.generation}"
-
-
-@dataclass(slots=True)
-class Outcome:
-    """All that a simulation gives."""
-
-    jobs: list[JobRun] = field(default_factory=list)
-    lasted_s: float = 0.0
-    decision_s: list[float] = field(default_factory=list)
-    eject_s: list[float] = field(default_factory=list)
-    readmit_s: list[float] = field(default_factory=list)
-    decisions: int = 0
 
 
 class World:

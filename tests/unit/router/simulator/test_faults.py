@@ -6,8 +6,9 @@ from apps.router.core.settings import CoreSettings
 from apps.router.core.values import ServiceClass
 from apps.router.simulator.faults import FAULTS, Fault, faults_named
 from apps.router.simulator.machines import Machine
+from apps.router.simulator.outcome import JobRun
 from apps.router.simulator.traffic import Request
-from apps.router.simulator.world import JobRun, World
+from apps.router.simulator.world import World
 
 KINDS = {
     "slow": {"speed"},
