@@ -12,16 +12,15 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Protocol
 
+from benchmarks.sites import running_site
 from motherfluxer_wire.codec import encode
 from motherfluxer_wire.frames import Job, Message, Sampling
-from tests.sites import ROOT, TINY_MODEL, Site, base_env
+from tests.sites import ROOT, TINY_MODEL, Site
 
 GOAL_MS: Final = 10.0
 MAX_TOKENS: Final = 24
@@ -122,19 +121,11 @@ class Through:
 
 
 @contextlib.contextmanager
-def running_site() -> Iterator[tuple[Site, str]]:
+def serving_site() -> Iterator[tuple[Site, str]]:
     """Run a site with one instance of the bundled model; yield it with an API key."""
-    with tempfile.TemporaryDirectory(prefix="motherfluxer-bench-") as folder:
-        env = {**base_env(), "MOTHERFLUXER_VAR": folder}
-        prepare = [sys.executable, "-m", "motherfluxer.local_setup"]
-        subprocess.run(prepare, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
-        site = Site(Path(folder), env)
-        try:
-            site.start()
-            site.start_instance("transformers").wait_connected()
-            yield site, site.api_key()
-        finally:
-            site.close()
+    with running_site() as site:
+        site.start_instance("transformers").wait_connected()
+        yield site, site.api_key()
 
 
 def measure(alone: Alone, through: Through, rounds: int) -> tuple[Times, Times]:
@@ -180,7 +171,7 @@ def main() -> int:
     print(f"First token, {rounds} rounds, greedy, {MAX_TOKENS} tokens, one question at a time")
     alone = Alone()
     try:
-        with running_site() as (site, key):
+        with serving_site() as (site, key):
             times = measure(alone, Through(site, key), rounds)
     finally:
         alone.close()

@@ -10,19 +10,17 @@ import contextlib
 import json
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from benchmarks.sites import running_site
 from tests.acceptance.console import Console
 from tests.acceptance.proxy import open_proxy
 from tests.acceptance.raw import RawInstance, Reader, raw_instance, reader_of
-from tests.sites import ROOT, Site, base_env
+from tests.sites import Site
 
 DISPATCHES: Final = 400
 WAITING: Final = 100
@@ -75,20 +73,6 @@ class Place:
     ) -> contextlib.AbstractAsyncContextManager[RawInstance]:
         """Connect an instance."""
         return raw_instance(port or self.site.port, self.credential, name, model=model)
-
-
-@contextlib.contextmanager
-def running_site() -> Iterator[Site]:
-    """Run a fresh site."""
-    with tempfile.TemporaryDirectory(prefix="motherfluxer-bench-") as folder:
-        env = {**base_env(), "MOTHERFLUXER_VAR": folder}
-        prepare = [sys.executable, "-m", "motherfluxer.local_setup"]
-        subprocess.run(prepare, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
-        site = Site(Path(folder), env)
-        try:
-            yield site.start()
-        finally:
-            site.close()
 
 
 @contextlib.asynccontextmanager
