@@ -1,11 +1,12 @@
-"""The command `motherfluxer-model`: reads options, runs the program, turns errors into words."""
+"""The program `motherfluxer-model`: reads options, does a command, turns errors into words."""
 
 import asyncio
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.errors import ContainerError
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     try:
         options = parse_options(argv, os.environ)
-        asyncio.run(_run(options))
+        code = asyncio.run(_start(options))
     except ContainerError as error:
         print(f"motherfluxer-model: {error}", file=sys.stderr)
         code = error.exit_code
@@ -36,8 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-async def _run(options: Options) -> None:
+async def _start(options: Options) -> int:
+    return await COMMANDS[options.command](options)
+
+
+async def _run(options: Options) -> int:
     await Program(options, build_engine(options)).run()
+    return 0
+
+
+COMMANDS: Final[dict[str, Callable[[Options], Awaitable[int]]]] = {"run": _run}
 
 
 if __name__ == "__main__":

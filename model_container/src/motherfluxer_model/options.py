@@ -1,13 +1,12 @@
 """What the operator may set: on the command line, or as `MOTHERFLUXER_…` in the environment."""
 
-import argparse
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from motherfluxer_model import __version__
+from motherfluxer_model.command_line import DTYPES, ENGINES, build_parser
 from motherfluxer_model.core.names import (
     fit_instance_name,
     fit_model_name,
@@ -21,17 +20,16 @@ ENV_PREFIX: Final = "MOTHERFLUXER_"
 DEFAULT_HEALTH_PORT: Final = 8090
 DEFAULT_SLOTS: Final = 4
 DEFAULT_DRAIN_S: Final = 30.0
-ENGINES: Final = ("transformers", "echo")
-DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything `run` needs to know; the credential is kept out of every representation."""
+    """Everything a command needs to know; the credential is kept out of every representation."""
 
     router_url: str
     model: str
     credential: str = field(repr=False)
+    command: str = "run"
     engine: str = "transformers"
     model_name: str = ""
     name: str = "instance"
@@ -47,47 +45,10 @@ class Options:
     echo_delay_ms: float = 0.0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        prog="motherfluxer-model",
-        description="Runs a language model and serves it to a MotherFluxer router.",
-        epilog="Every option can also be set in the environment: --router is MOTHERFLUXER_ROUTER, "
-        "--credential-file is MOTHERFLUXER_CREDENTIAL_FILE, and so on. Exit codes: 0 drained or "
-        "stopped, 2 usage, 3 credential refused, 4 the model cannot be loaded, 5 replaced by "
-        "another container of the same name, 6 the router no longer speaks this protocol.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="load a model and serve it until stopped")
-    add = run.add_argument
-    add("--router", metavar="URL", help="the site, for example https://motherfluxer.ai")
-    add("--credential", metavar="TEXT", help="the credential; a file is safer, see below")
-    add("--credential-file", metavar="FILE", help="a file that holds the credential")
-    add("--model", metavar="ID_OR_FOLDER", help="a hub id such as microsoft/phi-2, or a folder")
-    add("--model-name", metavar="NAME", help="the name to announce (default: the last part of it)")
-    add("--engine", choices=ENGINES, help="what answers (default: transformers)")
-    add("--name", help="this instance's stable name, a-z 0-9 and - (default: the host's name)")
-    add("--slots", metavar="N", help=f"jobs at once, 1 to 256 (default: {DEFAULT_SLOTS})")
-    add("--revision", help="the hub revision to load, or the one to announce for a folder")
-    add("--dtype", choices=DTYPES, help="the weights' type while running (default: auto)")
-    add("--threads", metavar="N", help="CPU threads (default: by the model's size)")
-    add("--region", help="where this machine stands, shown to people")
-    add(
-        "--health-port",
-        metavar="PORT",
-        help=f"local port of /healthz (default: {DEFAULT_HEALTH_PORT}; 0: any free one)",
-    )
-    add("--health-host", metavar="ADDRESS", help="where /healthz listens (default: 127.0.0.1)")
-    add("--drain-s", metavar="SECONDS", help="how long running jobs may take to end (default: 30)")
-    add("--echo-delay-ms", metavar="MS", help="pause before each word of the echo engine")
-    return parser
-
-
 def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Options:
     """Read command line and environment, the command line first. Raises UsageError."""
     values = vars(build_parser().parse_args(argv))
-    values.pop("command")
+    command = values.pop("command")
     for key, value in values.items():
         if value is None:
             values[key] = environ.get(ENV_PREFIX + key.upper()) or None
@@ -99,6 +60,7 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         router_url=_router(values["router"]),
         model=model,
         credential=_credential(values["credential"], values["credential_file"]),
+        command=command,
         engine=engine,
         model_name=fit_model_name(values["model_name"] or _last_part(model)),
         name=_name(values["name"]),
