@@ -6,7 +6,8 @@ import pytest
 
 from motherfluxer_model.core.mail import MAX_HELD_CHARS
 from motherfluxer_model.core.outbox import PACE_S
-from motherfluxer_model.desk import RATE_WINDOW_S, Desk
+from motherfluxer_model.core.tally import RATE_WINDOW_S
+from motherfluxer_model.desk import Desk
 from motherfluxer_model.errors import GenerationError
 from motherfluxer_model.testing.engine import FedEngine
 from motherfluxer_model.testing.router import make_job

@@ -5,13 +5,13 @@ Knows nothing of connections: jobs go on while the link is broken.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from motherfluxer_model.core.answer import Ending, Finished, Piece, Refused
 from motherfluxer_model.core.mail import Mail, Opening
 from motherfluxer_model.core.outbox import JobOutbox
+from motherfluxer_model.core.tally import Tally
 from motherfluxer_model.engines.port import Engine
 from motherfluxer_model.errors import GenerationError
 from motherfluxer_model.load import measure_load
@@ -19,7 +19,6 @@ from motherfluxer_wire.frames import Cancel, Heartbeat, Job, Usage, Welcome
 from motherfluxer_wire.limits import MAX_NOTE_CHARS
 
 logger = logging.getLogger(__name__)
-RATE_WINDOW_S: Final = 10.0
 NOTHING_SAID: Final = Finished("cancelled", Usage(prompt_tokens=0, completion_tokens=0))
 
 
@@ -28,6 +27,7 @@ class Desk:
 
     def __init__(self, engine: Engine, slots: int, clock: Callable[[], float]) -> None:
         self.mail = Mail()
+        self.tally = Tally()
         self.slots = slots
         self.news = asyncio.Event()  # set when the mail may have something to send
         self.is_draining = False
@@ -35,7 +35,6 @@ class Desk:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[tuple[str, int]] = set()  # what the engine has heard of
-        self._tokens: deque[tuple[float, int]] = deque()
 
     @property
     def running(self) -> list[str]:
@@ -94,10 +93,7 @@ class Desk:
     @property
     def tokens_per_s(self) -> float:
         """Tokens of the last seconds, all jobs together."""
-        now_s = self._clock()
-        while self._tokens and self._tokens[0][0] < now_s - RATE_WINDOW_S:
-            self._tokens.popleft()
-        return round(sum(count for _, count in self._tokens) / RATE_WINDOW_S, 2)
+        return self.tally.tokens_per_s(self._clock())
 
     async def close(self) -> None:
         """Stop all jobs."""
@@ -109,9 +105,11 @@ class Desk:
         if not box.is_running:
             return  # stopped before it began
         self._begun.add((job.job, job.attempt))
+        watch = self.tally.begin(self._clock())
         try:
             async for said in self._engine.generate(job):
                 if isinstance(said, Piece):
+                    self.tally.piece(watch, said, self._clock())
                     self._add(box, said)
                 else:
                     self._end(box, said)
@@ -123,16 +121,18 @@ class Desk:
             words = f"{type(error).__name__} in the engine"
             self._end(box, Refused("engine_error", words, retryable=True))
         finally:
+            self.tally.release(watch)
             self._begun.discard((job.job, job.attempt))
         if box.is_running:
             self._end(box, Refused("engine_error", "the engine gave no ending", retryable=True))
 
     def _add(self, box: JobOutbox, piece: Piece) -> None:
         box.add(piece)
-        self._tokens.append((self._clock(), piece.tokens))
         self.news.set()
 
     def _end(self, box: JobOutbox, ending: Ending) -> None:
+        if box.is_running:
+            self.tally.end(ending, self._clock())
         box.end(ending, self._clock())
         self.news.set()
 
