@@ -46,13 +46,13 @@ class InstanceLink:
     def serve(self, models: Iterable[Model]) -> list[str]:
         """Note the models served from now on; return the names that the credential forbids.
 
-        Raises WireError when nothing is left.
+        None at all: the instance pauses. Raises WireError when nothing is left of what it offers.
         """
         allowed = self.admission.allowed_models
         offered = list(models)
         self.models = {m.name: m for m in offered if allowed is None or m.name in allowed}
         forbidden = [m.name for m in offered if m.name not in self.models]
-        if not self.models:
+        if forbidden and not self.models:
             detail = f"the credential does not allow {', '.join(forbidden)}"
             raise WireError(WireRule.MODEL_NOT_ALLOWED, detail)
         return forbidden

@@ -76,6 +76,7 @@ class Model(Part, frozen=True):
 
 
 Models = Annotated[list[Model], Meta(min_length=1, max_length=limits.MAX_MODELS_COUNT)]
+ModelsOrNone = Annotated[list[Model], Meta(max_length=limits.MAX_MODELS_COUNT)]
 
 
 class ResumeOffer(Part, frozen=True):
@@ -141,9 +142,9 @@ class Heartbeat(Frame, frozen=True, tag="heartbeat"):
 
 
 class ModelsChanged(Frame, frozen=True, tag="models"):
-    """What the instance serves has changed; effective at once."""
+    """What the instance serves has changed; effective at once. No models: it pauses."""
 
-    models: Models
+    models: ModelsOrNone
     slots: Slots
 
 
