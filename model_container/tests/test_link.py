@@ -11,12 +11,13 @@ from motherfluxer_model import connection
 from motherfluxer_model.desk import Desk
 from motherfluxer_model.errors import (
     CredentialRefusedError,
+    GenerationError,
     LinkEndedError,
     ProtocolTooOldError,
     ReplacedError,
 )
 from motherfluxer_model.link import Chance, Identity, Link, LinkState
-from motherfluxer_model.testing.engine import FedEngine
+from motherfluxer_model.testing.engine import FED_MODEL, FedEngine
 from motherfluxer_model.testing.router import ScriptedRouter, make_job
 from motherfluxer_wire import codec
 from motherfluxer_wire.frames import (
@@ -30,6 +31,8 @@ from motherfluxer_wire.frames import (
     Failed,
     Heartbeat,
     Hello,
+    Model,
+    ModelsChanged,
     Resume,
     Welcome,
 )
@@ -45,7 +48,6 @@ class Instance:
         self.link = Link(
             identity,
             self.desk,
-            self.engine.models,
             hardware=self.engine.hardware,
             chance=Chance(draw=lambda: 0.0),
         )
@@ -402,3 +404,59 @@ async def test_thousand_pieces_arrive_in_few_frames(
     assert len(side.frames(Chunk)) < 100
     assert sum(chunk.tokens for chunk in side.frames(Chunk)) == 1000
     assert not [frame for frame in side.received if isinstance(frame, Batch)]
+
+
+OTHER_MODEL = Model(name="other", context_tokens=10, max_output_tokens=5)
+
+
+async def test_changed_models_are_announced_on_the_same_link(
+    router: ScriptedRouter, instance: Instance
+) -> None:
+    side = await router.next_instance()
+    instance.engine.serve(FED_MODEL, OTHER_MODEL)
+    await side.wait_for(lambda: side.frames(ModelsChanged))
+    (changed,) = side.frames(ModelsChanged)
+    assert (changed.models, changed.slots) == ([FED_MODEL, OTHER_MODEL], 2)
+
+
+async def test_pause_is_said_before_the_answers_that_fail_by_it_and_the_return_after_them(
+    router: ScriptedRouter, instance: Instance
+) -> None:
+    side = await router.next_instance()
+    await side.send(make_job())
+    instance.engine.say("j1", "text")
+    await side.wait_for(lambda: side.text("j1"))
+    instance.engine.serve()
+    instance.engine.fail("j1", GenerationError("engine_error", "it broke", retryable=True))
+    await side.wait_for(lambda: side.ending("j1"))
+    instance.engine.serve(FED_MODEL)
+    await side.wait_for(lambda: len(side.frames(ModelsChanged)) == 2)
+    said = [f for f in side.received if isinstance(f, ModelsChanged | Failed)]
+    pause, failed, back = said
+    assert isinstance(pause, ModelsChanged)
+    assert pause.models == []
+    assert isinstance(failed, Failed)
+    assert isinstance(back, ModelsChanged)
+    assert back.models == [FED_MODEL]
+
+
+async def test_pause_while_the_link_is_away_is_said_on_the_next_one(
+    router: ScriptedRouter, instance: Instance
+) -> None:
+    first = await router.next_instance()
+    await first.send(make_job())
+    instance.engine.say("j1", "text")
+    await first.wait_for(lambda: first.text("j1"))
+    first.websocket.transport.abort()
+    instance.engine.serve()
+    instance.engine.fail("j1", GenerationError("engine_error", "it broke", retryable=True))
+    instance.engine.serve(FED_MODEL)
+    second = await router.next_instance()
+    assert second.hello.models == [FED_MODEL]
+    await second.wait_for(lambda: len(second.frames(ModelsChanged)) == 2)
+    said = [f for f in second.received if isinstance(f, ModelsChanged | Failed)]
+    assert [f.models if isinstance(f, ModelsChanged) else f.code for f in said] == [
+        [],
+        "engine_error",
+        [FED_MODEL],
+    ]

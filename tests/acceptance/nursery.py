@@ -11,7 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -46,6 +46,10 @@ class HoldingEngine:
         """Load what is needed."""
         await self._engine.prepare()
 
+    def watch(self, when_changed: Callable[[], None]) -> None:
+        """Call this after each change of the models."""
+        self._engine.watch(when_changed)
+
     @property
     def models(self) -> list[Model]:
         """What is served."""
@@ -55,6 +59,11 @@ class HoldingEngine:
     def hardware(self) -> dict[str, str | int | float]:
         """What it runs on."""
         return self._engine.hardware
+
+    @property
+    def status(self) -> dict[str, str | int | float]:
+        """What the health report says of it."""
+        return self._engine.status
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Answer as the engine does, up to the place."""

@@ -126,28 +126,41 @@ class Connection:
             raise WireError(WireRule.INVALID_FRAME, "a second welcome")
 
     async def _write(self) -> None:
-        """Send what is due; whatever comes up meanwhile goes out together with the next frame."""
-        mail, news = self._desk.mail, self._desk.news
+        """Send what is due; whatever comes up meanwhile goes out together with the next frame.
+
+        A pause goes before the mail, and mail goes between the pause and the return from it.
+        """
+        mail, news, announcement = self._desk.mail, self._desk.news, self._desk.announcement
         while True:
             news.clear()
-            if self._must_say_draining:
-                self._must_say_draining = False
-                await self._send(Draining())
+            await self._write_changes()
             due_at = mail.due_at()
-            if due_at is None:
-                if self._desk.is_draining and mail.is_flushed:
-                    self._is_drained = True
-                    await self._websocket.close(limits.CLOSE_NORMAL, "drained")
-                    return
+            if due_at is not None:
+                await self._rest_until(due_at)
+                if not announcement.is_pause_due:
+                    for frame in mail.take(self._clock()):
+                        await self._send(frame)
+            elif self._desk.is_draining and mail.is_flushed:
+                self._is_drained = True
+                await self._websocket.close(limits.CLOSE_NORMAL, "drained")
+                return
+            elif not announcement.is_due:
                 await news.wait()
-                continue
-            wait_s = due_at - self._clock()
-            if wait_s > 0:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
-                        await news.wait()
-            for frame in mail.take(self._clock()):
-                await self._send(frame)
+
+    async def _write_changes(self) -> None:
+        if self._must_say_draining:
+            self._must_say_draining = False
+            await self._send(Draining())
+        if (changed := self._desk.take_announcement()) is not None:
+            await self._send(changed)
+
+    async def _rest_until(self, due_at: float) -> None:
+        """Wait for a time, or for something more urgent to send."""
+        wait_s = due_at - self._clock()
+        if wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._desk.news.wait()
 
     async def _beat(self, heartbeat_s: float) -> None:
         while True:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from motherfluxer_model.core.announcement import Announcement
 from motherfluxer_model.core.answer import Ending, Finished, Piece, Refused
 from motherfluxer_model.core.mail import Mail, Opening
 from motherfluxer_model.core.outbox import JobOutbox
@@ -15,7 +16,7 @@ from motherfluxer_model.core.tally import Tally
 from motherfluxer_model.engines.port import Engine
 from motherfluxer_model.errors import GenerationError
 from motherfluxer_model.load import measure_load
-from motherfluxer_wire.frames import Cancel, Heartbeat, Job, Usage, Welcome
+from motherfluxer_wire.frames import Cancel, Heartbeat, Job, Model, ModelsChanged, Usage, Welcome
 from motherfluxer_wire.limits import MAX_NOTE_CHARS
 
 logger = logging.getLogger(__name__)
@@ -28,13 +29,15 @@ class Desk:
     def __init__(self, engine: Engine, slots: int, clock: Callable[[], float]) -> None:
         self.mail = Mail()
         self.tally = Tally()
+        self.announcement = Announcement()
         self.slots = slots
-        self.news = asyncio.Event()  # set when the mail may have something to send
+        self.news = asyncio.Event()  # set when there may be something to send
         self.is_draining = False
         self._engine = engine
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[tuple[str, int]] = set()  # what the engine has heard of
+        engine.watch(self._note_models)
 
     @property
     def running(self) -> list[str]:
@@ -45,6 +48,16 @@ class Desk:
     def is_empty(self) -> bool:
         """Whether nothing runs and everything said has been handed to the link."""
         return self.mail.is_flushed
+
+    def greeting(self) -> list[Model]:
+        """Give the models to introduce this instance with; where they change later, say so."""
+        self.announcement.note(self._engine.models)
+        return self.announcement.greet()
+
+    def take_announcement(self) -> ModelsChanged | None:
+        """Give what must be said of the models before any more mail."""
+        models = self.announcement.take()
+        return None if models is None else ModelsChanged(models=models, slots=self.slots)
 
     def take_in(self, job: Job) -> None:
         """Begin to answer a job, or refuse it; one received twice is ignored."""
@@ -100,6 +113,10 @@ class Desk:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _note_models(self) -> None:
+        self.announcement.note(self._engine.models)
+        self.news.set()
 
     async def _answer(self, job: Job, box: JobOutbox) -> None:
         if not box.is_running:

@@ -33,7 +33,7 @@ from motherfluxer_model.errors import (
     ReplacedError,
 )
 from motherfluxer_wire import limits
-from motherfluxer_wire.frames import Hello, Model
+from motherfluxer_wire.frames import Hello
 
 logger = logging.getLogger(__name__)
 AGENT: Final = f"motherfluxer-model/{__version__}"
@@ -77,7 +77,6 @@ class Link:
         self,
         identity: Identity,
         desk: Desk,
-        models: list[Model],
         *,
         hardware: dict[str, str | int | float] | None = None,
         chance: Chance | None = None,
@@ -86,7 +85,6 @@ class Link:
         self.session: str | None = None
         self._identity = identity
         self._desk = desk
-        self._models = models
         self._hardware = hardware
         self._chance = chance or Chance()
         self._leaving = asyncio.Event()
@@ -168,7 +166,7 @@ class Link:
         return Hello(
             agent=AGENT,
             instance=self._identity.name,
-            models=self._models,
+            models=self._desk.greeting(),
             slots=self._desk.slots,
             region=self._identity.region,
             hardware=dict(self._hardware) if self._hardware else None,

@@ -69,22 +69,24 @@ class Program:
 
     def report(self) -> dict[str, Any]:
         """Tell how things stand, for `/healthz`."""
-        is_prepared = self._engine_state == "ready"
+        models = self._engine.models if self._engine_state == "ready" else []
+        is_down = self._engine_state == "ready" and not models
+        state = "restarting" if is_down else self._engine_state
         link = self._link
         return {
             "name": self._options.name,
             "router": self._options.router_url,
-            "engine": {"kind": self._options.engine, "state": self._engine_state},
+            "engine": {"kind": self._options.engine, "state": state, **self._engine.status},
             "link": {
                 "state": link.state if link else "waiting",
                 "session": link.session if link else None,
             },
-            "models": [model.name for model in self._engine.models] if is_prepared else [],
+            "models": [model.name for model in models],
             "slots": self._options.slots,
             "running": self._desk.running,
             "draining": self._desk.is_draining,
             "tokens_per_s": self._desk.tokens_per_s,
-            "ready": is_prepared and link is not None and link.state == "open",
+            "ready": bool(models) and link is not None and link.state == "open",
         }
 
     async def _serve(self) -> None:
@@ -108,7 +110,7 @@ class Program:
             )
         identity = Identity(options.router_url, options.name, options.credential, options.region)
         hardware = self._engine.hardware
-        self._link = Link(identity, self._desk, self._engine.models, hardware=hardware)
+        self._link = Link(identity, self._desk, hardware=hardware)
         logger.info("connecting to %s", options.router_url)
         await self._link.run()
         logger.info("drained, leaving")

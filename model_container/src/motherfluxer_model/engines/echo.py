@@ -6,7 +6,7 @@ known beforehand, a token is a word with the blanks before it, and the pace can 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from motherfluxer_model.core.answer import Finished, Piece
@@ -42,6 +42,9 @@ class EchoEngine:
     async def prepare(self) -> None:
         """Do nothing: there is nothing to load."""
 
+    def watch(self, when_changed: Callable[[], None]) -> None:
+        """Do nothing: what is served never changes."""
+
     @property
     def models(self) -> list[Model]:
         """The one model, by the name it was given."""
@@ -51,6 +54,11 @@ class EchoEngine:
     def hardware(self) -> dict[str, str | int | float]:
         """Say that no model runs here."""
         return {"device": "none (echo)"}
+
+    @property
+    def status(self) -> dict[str, str | int | float]:
+        """Nothing to speak of."""
+        return {}
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Say the last user message again, from where the prefix ends."""

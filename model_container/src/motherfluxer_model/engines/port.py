@@ -1,6 +1,6 @@
 """The port between the link's side and whatever generates text."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
 from motherfluxer_model.core.answer import Finished, Piece
@@ -19,13 +19,24 @@ class Engine(Protocol):
     async def prepare(self) -> None:
         """Load what is needed. Raises EngineLoadError."""
 
+    def watch(self, when_changed: Callable[[], None]) -> None:
+        """Call this, in the loop's thread, each time after `models` has changed.
+
+        An engine that breaks down empties `models` and calls before it ends the answers that
+        fail by it; so the router hears of the pause first.
+        """
+
     @property
     def models(self) -> list[Model]:
-        """What is served, capabilities included; known once prepared."""
+        """What is served, capabilities included; known once prepared, empty while it is down."""
 
     @property
     def hardware(self) -> dict[str, str | int | float]:
         """What it runs on, for people to read."""
+
+    @property
+    def status(self) -> dict[str, str | int | float]:
+        """What the health report says of it beside its kind and state."""
 
     def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Answer a job: pieces of whole tokens and whole characters, then one `Finished`.

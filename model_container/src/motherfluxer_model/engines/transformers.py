@@ -73,6 +73,9 @@ class TransformersEngine:
         self._worker.start(lambda error: _call(loop, tell, error))
         await loaded
 
+    def watch(self, when_changed: Callable[[], None]) -> None:
+        """Do nothing: what is served never changes."""
+
     @property
     def models(self) -> list[Model]:
         """The one model; known once prepared."""
@@ -88,6 +91,11 @@ class TransformersEngine:
                 "gpu_memory_gib": round(memory / 2**30, 1),
             }
         return {"device": "cpu", "cpu_count": os.cpu_count() or 1}
+
+    @property
+    def status(self) -> dict[str, str | int | float]:
+        """Nothing to speak of."""
+        return {}
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Answer a job; see the port."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from motherfluxer_model.core.answer import Finished, Piece
 from motherfluxer_wire.fields import FinishReason
@@ -20,6 +20,8 @@ class FedEngine:
         self.started: list[tuple[str, int]] = []
         self.cancelled: list[tuple[str, int]] = []
         self.is_closed = False
+        self._models = [FED_MODEL]
+        self._tell: Callable[[], None] = lambda: None
         self._fed: defaultdict[str, asyncio.Queue[Piece | Finished | Exception]] = defaultdict(
             asyncio.Queue
         )
@@ -38,18 +40,32 @@ class FedEngine:
         """End a job badly."""
         self._fed[job].put_nowait(error)
 
+    def serve(self, *models: Model) -> None:
+        """Serve these from now on; none: be down."""
+        self._models = list(models)
+        self._tell()
+
     async def prepare(self) -> None:
         """Do nothing."""
 
+    def watch(self, when_changed: Callable[[], None]) -> None:
+        """Call this after each `serve`."""
+        self._tell = when_changed
+
     @property
     def models(self) -> list[Model]:
-        """One model."""
-        return [FED_MODEL]
+        """One model, or what `serve` was given."""
+        return self._models
 
     @property
     def hardware(self) -> dict[str, str | int | float]:
         """Nothing to speak of."""
         return {"device": "test"}
+
+    @property
+    def status(self) -> dict[str, str | int | float]:
+        """Nothing to speak of."""
+        return {}
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Pass on what is fed."""
