@@ -1,5 +1,6 @@
 """The command line and the environment, and what is said when they make no sense."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_defaults_are_those_of_the_readme() -> None:
 def test_everything_can_stand_in_the_environment(tmp_path: Path) -> None:
     secret = tmp_path / "credential"
     secret.write_text("mfi_from_file\n")
+    secret.chmod(0o600)
     env = {
         "MOTHERFLUXER_ROUTER": "https://motherfluxer.ai",
         "MOTHERFLUXER_CREDENTIAL_FILE": str(secret),
@@ -59,12 +61,58 @@ def test_everything_can_stand_in_the_environment(tmp_path: Path) -> None:
         region="eu",
         drain_s=5,
         echo_delay_ms=1.5,
+        credential_file=secret,
     )
 
 
 def test_command_line_goes_before_the_environment() -> None:
     assert parse("--slots", "2", env={"MOTHERFLUXER_SLOTS": "9"}).slots == 2
     assert parse(env={"MOTHERFLUXER_CREDENTIAL_FILE": "/no/such"}).credential == "mfi_x"
+
+
+def test_credential_on_the_command_line_goes_before_the_environment_but_is_warned_of(
+    tmp_path: Path,
+) -> None:
+    secret = tmp_path / "credential"
+    secret.write_text("mfi_from_file\n")
+    secret.chmod(0o600)
+    least = [*LEAST[:3], "--model", "a"]
+    quiet = parse_options(
+        [*least, "--credential-file", str(secret)], {"MOTHERFLUXER_CREDENTIAL": "x"}
+    )
+    assert (quiet.credential, quiet.credential_file, quiet.warnings) == (
+        "mfi_from_file",
+        secret,
+        (),
+    )
+    loud = parse(env={"MOTHERFLUXER_CREDENTIAL_FILE": str(secret)})
+    assert (loud.credential, loud.credential_file) == ("mfi_x", None)
+    assert "process list" in loud.warnings[0]
+    assert parse_options(least, {"MOTHERFLUXER_CREDENTIAL": "mfi_x"}).warnings == ()
+
+
+def test_credential_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
+    secret = tmp_path / "credential"
+    secret.write_text("mfi_from_file\n")
+    secret.chmod(0o644)
+    options = parse_options([*LEAST[:3], "--credential-file", str(secret), "--model", "a"], {})
+    assert options.warnings == (
+        f"others on this machine can read the credential: chmod 600 {secret}",
+    )
+
+
+def test_credential_can_come_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("mfi_typed\n"))
+    options = parse_options([*LEAST[:3], "--credential-file", "-", "--model", "a"], {})
+    assert (options.credential, options.credential_file) == ("mfi_typed", None)
+
+
+def test_ca_file_without_a_certificate_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "ca.pem"
+    empty.write_text("nothing")
+    for path in (empty, tmp_path / "missing.pem"):
+        with pytest.raises(UsageError, match=f"--ca-file {path}"):
+            parse("--ca-file", str(path))
 
 
 def test_folder_is_announced_by_its_own_name(
@@ -89,6 +137,7 @@ def test_echo_needs_no_model() -> None:
         (["--name", "My Box"], "--name"),
         (["--slots", "0"], "--slots"),
         (["--slots", "many"], "--slots"),
+        (["--slots", "1.5"], "--slots"),
         (["--health-port", "70000"], "--health-port"),
         (["--credential", "two words"], "credential"),
     ],

@@ -13,6 +13,8 @@ from motherfluxer_model.errors import ContainerError
 from motherfluxer_model.options import Options, parse_options
 from motherfluxer_model.program import Program, build_engine
 
+logger = logging.getLogger(__name__)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; give the process's exit code."""
@@ -24,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     try:
         options = parse_options(argv, os.environ)
+        for warning in options.warnings:
+            logger.warning("%s", warning)
         code = asyncio.run(_start(options))
     except ContainerError as error:
         print(f"motherfluxer-model: {error}", file=sys.stderr)

@@ -37,7 +37,8 @@ def _add_link_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument_group("the site").add_argument
     add("--router", metavar="URL", help="the site, for example https://motherfluxer.ai")
     add("--credential", metavar="TEXT", help="the credential; a file is safer, see below")
-    add("--credential-file", metavar="FILE", help="a file that holds the credential")
+    add("--credential-file", metavar="FILE", help="a file that holds it; -: standard input")
+    add("--ca-file", metavar="FILE", help="CAs to trust besides the system's, as PEM")
     add("--name", help="this instance's stable name, a-z 0-9 and - (default: the host's name)")
     add("--region", help="where this machine stands, shown to people")
 

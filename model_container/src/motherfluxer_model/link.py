@@ -13,33 +13,30 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from pathlib import Path
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidStatus,
     WebSocketException,
 )
-from websockets.typing import Subprotocol
 
-from motherfluxer_model import __version__
 from motherfluxer_model.connection import Connection
 from motherfluxer_model.core.backoff import Backoff, parse_retry_after
+from motherfluxer_model.credential import Credential
 from motherfluxer_model.desk import Desk
+from motherfluxer_model.dialling import AGENT, Dialler, show_proxy
 from motherfluxer_model.errors import (
     CredentialRefusedError,
     ProtocolTooOldError,
     ReplacedError,
 )
+from motherfluxer_model.troubles import explain_trouble, quote_refusal
 from motherfluxer_wire import limits
 from motherfluxer_wire.frames import Hello
 
 logger = logging.getLogger(__name__)
-AGENT: Final = f"motherfluxer-model/{__version__}"
-MAX_MESSAGE_BYTES: Final = 2 * limits.MAX_FRAME_BYTES
-OPEN_TIMEOUT_S: Final = 10.0
-CLOSE_TIMEOUT_S: Final = 1.0  # the library's default of 10 s would hold up noticing a silent router
 
 
 class LinkState(StrEnum):
@@ -59,6 +56,13 @@ class Identity:
     name: str
     credential: str = field(repr=False)
     region: str | None = None
+    credential_file: Path | None = None  # read again at each connection
+    ca_file: Path | None = None
+
+    def make_dialler(self) -> Dialler:
+        """Make what opens this instance's connections."""
+        credential = Credential(self.credential, self.credential_file)
+        return Dialler(self.url, credential, self.ca_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,10 @@ class Link:
     ) -> None:
         self.state = LinkState.WAITING
         self.session: str | None = None
+        self.connects_count = 0
+        self.trouble: str | None = None  # what went wrong last, in words
         self._identity = identity
+        self._dialler = identity.make_dialler()
         self._desk = desk
         self._hardware = hardware
         self._chance = chance or Chance()
@@ -126,40 +133,28 @@ class Link:
         """Serve one connection; None: drained, nothing is left to do."""
         self.state = LinkState.DIALLING
         try:
-            websocket = await self._dial()
+            websocket = await self._dialler.dial()
         except InvalidStatus as error:
-            return self._judge_refusal(error, backoff)
-        except (OSError, WebSocketException, ValueError) as error:
-            logger.warning("no connection to %s: %s", self._identity.url, _words(error))
+            return await self._judge_refusal(error, backoff)
+        except (OSError, WebSocketException, ValueError, ImportError) as error:
+            url = self._identity.url
+            self._complain(f"no connection to {url}: {explain_trouble(error, url)}")
             return backoff.failed()
         connection = Connection(websocket, self._desk, self._chance.clock)
         try:
             welcome = await connection.greet(self._hello())
             if welcome is None:
-                return self._judge_close(websocket, backoff, was_welcome=False)
+                return await self._judge_close(websocket, backoff, was_welcome=False)
             self._show(welcome.session, welcome.warnings)
             self._connection = connection
             if await connection.serve(welcome):
                 return None
-            return self._judge_close(websocket, backoff, was_welcome=True)
+            return await self._judge_close(websocket, backoff, was_welcome=True)
         except ConnectionClosed:
-            return self._judge_close(websocket, backoff, was_welcome=False)
+            return await self._judge_close(websocket, backoff, was_welcome=False)
         finally:
             self._connection = None
             await websocket.close()
-
-    async def _dial(self) -> ClientConnection:
-        return await connect(
-            self._identity.url,
-            subprotocols=[Subprotocol(limits.PROTOCOL)],
-            additional_headers={"Authorization": f"Bearer {self._identity.credential}"},
-            user_agent_header=AGENT,
-            compression=None,
-            max_size=MAX_MESSAGE_BYTES,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=None,  # `Connection` pings by itself and counts what stays silent
-        )
 
     def _hello(self) -> Hello:
         self._desk.mail.expire(self._chance.clock())
@@ -176,36 +171,48 @@ class Link:
     def _show(self, session: str, warnings: list[str]) -> None:
         self.state = LinkState.OPEN
         self.session = session
-        logger.info(
-            "connected to %s as %s (session %s)", self._identity.url, self._identity.name, session
-        )
+        self.connects_count += 1
+        self.trouble = None
+        url, name = self._identity.url, self._identity.name
+        logger.info("connected to %s%s as %s (session %s)", url, show_proxy(url), name, session)
         for warning in warnings:
             logger.warning("the router says: %s", warning)
 
-    def _judge_refusal(self, error: InvalidStatus, backoff: Backoff) -> Backoff:
+    async def _judge_refusal(self, error: InvalidStatus, backoff: Backoff) -> Backoff:
         status = error.response.status_code
-        body = (error.response.body or b"")[:500].decode(errors="replace")
+        said = quote_refusal(error.response.body, self._dialler.credential.text)
         if status in (401, 403):
-            raise CredentialRefusedError(f"the router refused the credential ({status}): {body}")
+            words = f"the router refused the credential ({status}): {said}"
+            return await self._take_new_credential(CredentialRefusedError(words), backoff)
         if status == 426:
-            raise ProtocolTooOldError(f"the router does not speak {limits.PROTOCOL}: {body}")
-        logger.warning("the router answered %d: %s", status, body)
+            raise ProtocolTooOldError(f"the router does not speak {limits.PROTOCOL}: {said}")
+        self._complain(f"the router answered {status}: {said}")
         retry_after = error.response.headers.get("Retry-After")
         return backoff.failed(parse_retry_after(retry_after, self._chance.unix_time()))
 
-    def _judge_close(
+    async def _judge_close(
         self, websocket: ClientConnection, backoff: Backoff, *, was_welcome: bool
     ) -> Backoff:
         code, reason = websocket.close_code or 1006, websocket.close_reason or "no reason given"
         if code == limits.CLOSE_CREDENTIAL_ENDED:
-            raise CredentialRefusedError(f"the router ended the credential: {reason}")
+            words = f"the router ended the credential: {reason}"
+            return await self._take_new_credential(CredentialRefusedError(words), backoff)
         if code == limits.CLOSE_REPLACED:
             raise ReplacedError(f"another container runs as {self._identity.name}: {reason}")
-        logger.warning("connection lost (%d %s)", code, reason)
+        self._complain(f"connection lost ({code} {reason})")
         if was_welcome or code in (limits.CLOSE_RESTARTING, limits.CLOSE_OVERLOADED):
             return backoff.closed(code)
         return backoff.failed()
 
+    async def _take_new_credential(
+        self, refusal: CredentialRefusedError, backoff: Backoff
+    ) -> Backoff:
+        """Go on where the credential's file holds another one by now; else raise the refusal."""
+        if not await asyncio.to_thread(self._dialler.credential.reread):
+            raise refusal
+        logger.info("%s; the credential's file holds another one, trying that", refusal)
+        return backoff.failed()
 
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    def _complain(self, words: str) -> None:
+        self.trouble = words
+        logger.warning("%s", words)

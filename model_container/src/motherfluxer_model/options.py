@@ -1,6 +1,7 @@
 """What the operator may set: on the command line, or as `MOTHERFLUXER_…` in the environment."""
 
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +14,25 @@ from motherfluxer_model.core.names import (
     fit_router_url,
     is_instance_name,
 )
+from motherfluxer_model.credential import STDIN, fit_credential, is_open_to_others, read_credential
+from motherfluxer_model.dialling import make_tls
 from motherfluxer_model.errors import UsageError
+from motherfluxer_model.given import Given
 from motherfluxer_wire.limits import MAX_SLOTS_COUNT
 
-ENV_PREFIX: Final = "MOTHERFLUXER_"
 DEFAULT_HEALTH_PORT: Final = 8090
 DEFAULT_SLOTS: Final = 4
 DEFAULT_DRAIN_S: Final = 30.0
+SITE_COMMANDS: Final = ("run", "check")  # those that speak to the router
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything a command needs to know; the credential is kept out of every representation."""
+    """Everything a command needs to know; the credential is kept out of every representation.
+
+    `router_url` and `credential` are empty for a command that needs no router. `credential_file`
+    is the file that the credential came from, `warnings` what the operator should hear.
+    """
 
     router_url: str
     model: str
@@ -43,37 +51,44 @@ class Options:
     region: str | None = None
     drain_s: float = DEFAULT_DRAIN_S
     echo_delay_ms: float = 0.0
+    credential_file: Path | None = None
+    ca_file: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Options:
     """Read command line and environment, the command line first. Raises UsageError."""
-    values = vars(build_parser().parse_args(argv))
-    command = values.pop("command")
-    for key, value in values.items():
-        if value is None:
-            values[key] = environ.get(ENV_PREFIX + key.upper()) or None
-    engine = _one_of("engine", values["engine"] or "transformers", ENGINES)
-    model = values["model"] or ("echo" if engine == "echo" else None)
+    arguments = vars(build_parser().parse_args(argv))
+    command = arguments.pop("command")
+    given = Given(arguments, environ)
+    engine = given.one_of("engine", ENGINES, "transformers")
+    model = given.text("model") or ("echo" if engine == "echo" else None)
     if model is None:
         raise UsageError("which model? Give --model, a hub id or a folder")
+    router_url, credential = "", _Secret("")
+    if command in SITE_COMMANDS:
+        router_url, credential = _router(given.text("router")), _secret(given)
     return Options(
-        router_url=_router(values["router"]),
+        router_url=router_url,
         model=model,
-        credential=_credential(values["credential"], values["credential_file"]),
+        credential=credential.text,
         command=command,
         engine=engine,
-        model_name=fit_model_name(values["model_name"] or _last_part(model)),
-        name=_name(values["name"]),
-        slots=int(_number("slots", values["slots"], DEFAULT_SLOTS, 1, MAX_SLOTS_COUNT)),
-        health_port=int(_number("health-port", values["health_port"], 8090, 0, 65535)),
-        is_health_port_chosen=values["health_port"] is not None,
-        health_host=values["health_host"] or "127.0.0.1",
-        revision=values["revision"],
-        dtype=_one_of("dtype", values["dtype"] or "auto", DTYPES),
-        threads=int(_number("threads", values["threads"], 0, 0, 1024)),
-        region=values["region"],
-        drain_s=_number("drain-s", values["drain_s"], DEFAULT_DRAIN_S, 0, 86_400),
-        echo_delay_ms=_number("echo-delay-ms", values["echo_delay_ms"], 0, 0, 600_000),
+        model_name=fit_model_name(given.text("model_name") or _last_part(model)),
+        name=_name(given.text("name")),
+        slots=given.count("slots", DEFAULT_SLOTS, 1, MAX_SLOTS_COUNT),
+        health_port=given.count("health_port", DEFAULT_HEALTH_PORT, 0, 65535),
+        is_health_port_chosen=given.text("health_port") is not None,
+        health_host=given.text("health_host") or "127.0.0.1",
+        revision=given.text("revision"),
+        dtype=given.one_of("dtype", DTYPES, "auto"),
+        threads=given.count("threads", 0, 0, 1024),
+        region=given.text("region"),
+        drain_s=given.number("drain_s", DEFAULT_DRAIN_S, 0, 86_400),
+        echo_delay_ms=given.number("echo_delay_ms", 0, 0, 600_000),
+        credential_file=credential.file,
+        ca_file=_ca_file(given.text("ca_file")),
+        warnings=credential.warnings,
     )
 
 
@@ -91,18 +106,44 @@ def _router(text: str | None) -> str:
         raise UsageError(str(error)) from error
 
 
-def _credential(text: str | None, file: str | None) -> str:
-    if not text and file:
-        try:
-            text = Path(file).read_text().strip()
-        except (OSError, UnicodeError) as error:
-            raise UsageError(f"the credential file cannot be read: {error}") from error
-    text = (text or "").strip()
-    if not text:
-        raise UsageError("no credential: give --credential-file (or --credential)")
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError("the credential holds characters that no credential has")
-    return text
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """The credential, where it came from, and what is unwise about that."""
+
+    text: str
+    file: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _secret(given: Given) -> _Secret:
+    """Find the credential: command line before environment, there the text before the file."""
+    if text := given.argument("credential"):
+        words = "the credential stands in the process list; give --credential-file instead"
+        return _Secret(fit_credential(text), warnings=(words,))
+    if name := given.argument("credential_file"):
+        return _secret_file(name)
+    if text := given.setting("credential"):
+        return _Secret(fit_credential(text))
+    if name := given.setting("credential_file"):
+        return _secret_file(name)
+    return _Secret(fit_credential(""))
+
+
+def _secret_file(name: str) -> _Secret:
+    if name == STDIN:
+        return _Secret(fit_credential(sys.stdin.read()))
+    file = Path(name)
+    words = f"others on this machine can read the credential: chmod 600 {file}"
+    warnings = (words,) if is_open_to_others(file) else ()
+    text = read_credential(file)
+    return _Secret(text, file if file.is_file() else None, warnings)  # a pipe is read only once
+
+
+def _ca_file(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    make_tls(Path(text))
+    return Path(text)
 
 
 def _name(text: str | None) -> str:
@@ -111,19 +152,3 @@ def _name(text: str | None) -> str:
     if not is_instance_name(text):
         raise UsageError(f"--name must be 1 to 64 of a-z, 0-9 and -, not {text!r}")
     return text
-
-
-def _one_of(option: str, text: str, allowed: Sequence[str]) -> str:
-    if text not in allowed:
-        raise UsageError(f"--{option} must be one of {', '.join(allowed)}, not {text!r}")
-    return text
-
-
-def _number(option: str, text: str | None, default: float, least: float, most: float) -> float:
-    try:
-        number = default if text is None else float(text)
-    except ValueError:
-        number = float("nan")
-    if not least <= number <= most:
-        raise UsageError(f"--{option} must be a number from {least:g} to {most:g}, not {text!r}")
-    return number

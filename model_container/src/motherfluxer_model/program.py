@@ -108,7 +108,14 @@ class Program:
                 self._engine.hardware.get("device", "?"),
                 time.monotonic() - started,
             )
-        identity = Identity(options.router_url, options.name, options.credential, options.region)
+        identity = Identity(
+            options.router_url,
+            options.name,
+            options.credential,
+            options.region,
+            credential_file=options.credential_file,
+            ca_file=options.ca_file,
+        )
         hardware = self._engine.hardware
         self._link = Link(identity, self._desk, hardware=hardware)
         logger.info("connecting to %s", options.router_url)

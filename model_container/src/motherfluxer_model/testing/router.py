@@ -4,6 +4,7 @@ It acknowledges nothing by itself; `on_hello` makes the welcome.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
@@ -119,7 +120,8 @@ class InstanceSide:
 class ScriptedRouter:
     """Accepts instances, or refuses them as told; use as an asynchronous context."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.on_hello: Callable[[Hello], Welcome | None] = welcome_all
         self.refuse_with: tuple[int, dict[str, str]] | None = None
         self.refused_count = 0
@@ -130,7 +132,8 @@ class ScriptedRouter:
     def url(self) -> str:
         """The address to give to an instance."""
         port = self._server.sockets[0].getsockname()[1] if self._server else 0
-        return f"ws://127.0.0.1:{port}/ws/instances/"
+        place = "wss://localhost" if self._tls else "ws://127.0.0.1"
+        return f"{place}:{port}/ws/instances/"
 
     async def next_instance(self) -> InstanceSide:
         """Wait for the next welcomed connection."""
@@ -148,6 +151,7 @@ class ScriptedRouter:
             max_size=2 * limits.MAX_FRAME_BYTES,
             close_timeout=1,
             ping_interval=None,
+            ssl=self._tls,
         )
         return self
 
