@@ -66,6 +66,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong on the way to the router, in words, and when."""
+
+    words: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chance:
     """Time and random draws, so that tests can hold them."""
 
@@ -88,7 +96,7 @@ class Link:
         self.state = LinkState.WAITING
         self.session: str | None = None
         self.connects_count = 0
-        self.trouble: str | None = None  # what went wrong last, in words
+        self.trouble: Trouble | None = None  # the last one
         self._identity = identity
         self._dialler = identity.make_dialler()
         self._desk = desk
@@ -172,7 +180,6 @@ class Link:
         self.state = LinkState.OPEN
         self.session = session
         self.connects_count += 1
-        self.trouble = None
         url, name = self._identity.url, self._identity.name
         logger.info("connected to %s%s as %s (session %s)", url, show_proxy(url), name, session)
         for warning in warnings:
@@ -214,5 +221,5 @@ class Link:
         return backoff.failed()
 
     def _complain(self, words: str) -> None:
-        self.trouble = words
+        self.trouble = Trouble(words, self._chance.clock())
         logger.warning("%s", words)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from typing import Any, Final
+from typing import Final
 
 from motherfluxer_model.desk import Desk
 from motherfluxer_model.engines.echo import EchoEngine
@@ -13,6 +13,8 @@ from motherfluxer_model.errors import EngineLoadError
 from motherfluxer_model.health import HealthServer
 from motherfluxer_model.link import Identity, Link
 from motherfluxer_model.options import Options
+from motherfluxer_model.overview import EngineState, Overview
+from motherfluxer_model.pages import make_pages
 
 logger = logging.getLogger(__name__)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -43,19 +45,19 @@ class Program:
     def __init__(self, options: Options, engine: Engine) -> None:
         self._options = options
         self._engine = engine
-        self._engine_state = "loading"
         self._desk = Desk(engine, options.slots, time.monotonic)
+        self._overview = Overview(options, engine, self._desk, time.monotonic)
         self._link: Link | None = None
         self._work: asyncio.Task[None] | None = None
         self._signals_count = 0
 
     async def run(self) -> None:
         """Do everything. Raises ContainerError."""
-        health = HealthServer(self.report)
+        health = HealthServer(make_pages(self._overview))
         options = self._options
         may_move = not options.is_health_port_chosen
         await health.start(options.health_host, options.health_port, may_move=may_move)
-        logger.info("health at http://%s:%d/healthz", options.health_host, health.port)
+        logger.info("status page at %s/, health at %s/healthz", health.url, health.url)
         self._listen_to_signals()
         try:
             self._work = asyncio.create_task(self._serve())
@@ -67,28 +69,6 @@ class Program:
             await self._engine.close()
             await health.close()
 
-    def report(self) -> dict[str, Any]:
-        """Tell how things stand, for `/healthz`."""
-        models = self._engine.models if self._engine_state == "ready" else []
-        is_down = self._engine_state == "ready" and not models
-        state = "restarting" if is_down else self._engine_state
-        link = self._link
-        return {
-            "name": self._options.name,
-            "router": self._options.router_url,
-            "engine": {"kind": self._options.engine, "state": state, **self._engine.status},
-            "link": {
-                "state": link.state if link else "waiting",
-                "session": link.session if link else None,
-            },
-            "models": [model.name for model in models],
-            "slots": self._options.slots,
-            "running": self._desk.running,
-            "draining": self._desk.is_draining,
-            "tokens_per_s": self._desk.tokens_per_s,
-            "ready": bool(models) and link is not None and link.state == "open",
-        }
-
     async def _serve(self) -> None:
         options = self._options
         logger.info("I am %s; loading %s (%s)", options.name, options.model, options.engine)
@@ -96,9 +76,9 @@ class Program:
         try:
             await self._engine.prepare()
         except BaseException:
-            self._engine_state = "failed"
+            self._overview.prepared = EngineState.FAILED
             raise
-        self._engine_state = "ready"
+        self._overview.prepared = EngineState.READY
         for model in self._engine.models:
             logger.info(
                 "serving %s: %d tokens of context, %d jobs at once, on %s; loaded in %.1f s",
@@ -118,6 +98,7 @@ class Program:
         )
         hardware = self._engine.hardware
         self._link = Link(identity, self._desk, hardware=hardware)
+        self._overview.link = self._link
         logger.info("connecting to %s", options.router_url)
         await self._link.run()
         logger.info("drained, leaving")

@@ -68,6 +68,11 @@ class Mail:
         return all(box.is_flushed and not box.is_running for box in self._boxes.values())
 
     @property
+    def held_chars(self) -> int:
+        """How much text the router has not confirmed."""
+        return sum(box.held_chars for box in self._boxes.values())
+
+    @property
     def overflowing(self) -> list[JobOutbox]:
         """Running attempts that hold more unacknowledged text than is sane."""
         return [
