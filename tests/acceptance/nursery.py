@@ -20,8 +20,8 @@ from typing import Final
 from motherfluxer.processes import die_with_parent
 from motherfluxer_model.core.answer import Finished, Piece
 from motherfluxer_model.engines.port import Engine
-from motherfluxer_model.options import parse_options
-from motherfluxer_model.program import Program, build_engine
+from motherfluxer_model.options import Options, parse_options
+from motherfluxer_model.program import Program, build_engine, transformers_arguments
 from motherfluxer_wire.frames import Job, Model
 from tests.servers import free_port
 from tests.sites import TINY_MODEL, Site, http_request, wait_until
@@ -92,7 +92,16 @@ def _live(arguments: list[str], log: str) -> None:
     os.dup2(output, 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     options = parse_options(arguments, {})
-    asyncio.run(Program(options, HoldingEngine(build_engine(options))).run())
+    asyncio.run(Program(options, HoldingEngine(_engine(options))).run())
+
+
+def _engine(options: Options) -> Engine:
+    """Make an engine in this process: the one that runs in another would import everything."""
+    if options.engine == "transformers":
+        from motherfluxer_model.engines.transformers import TransformersEngine
+
+        return TransformersEngine(**transformers_arguments(options))
+    return build_engine(options)
 
 
 @dataclass

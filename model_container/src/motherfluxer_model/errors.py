@@ -3,6 +3,8 @@
 ContainerError
 |-- UsageError              the command line or the environment makes no sense
 |-- EngineLoadError         the model cannot be loaded
+|-- IllegalPhaseError       the engine's process cannot go from one phase to another
+|-- PipeError               the engine's process, or the main one, said what is no frame
 |-- GenerationError         one job cannot be answered (code, retryable)
 '-- LinkEndedError          the link ends for good
     |-- CredentialRefusedError  the router does not take the credential
@@ -31,6 +33,18 @@ class EngineLoadError(ContainerError):
     """The model cannot be loaded."""
 
     exit_code = 4
+
+
+class IllegalPhaseError(ContainerError):
+    """The engine's process cannot go from one phase to another."""
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"an engine's process cannot go from {old} to {new}")
+        self.old, self.new = old, new
+
+
+class PipeError(ContainerError):
+    """One process of the container said to the other what is no frame."""
 
 
 class GenerationError(ContainerError):

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import signal
 import time
-from typing import Final
+from typing import Any, Final
 
 from motherfluxer_model.desk import Desk
 from motherfluxer_model.engines.echo import EchoEngine
+from motherfluxer_model.engines.isolated import IsolatedEngine, Recipe
 from motherfluxer_model.engines.port import Engine
-from motherfluxer_model.errors import EngineLoadError
 from motherfluxer_model.health import HealthServer
 from motherfluxer_model.link import Identity, Link
 from motherfluxer_model.options import Options
@@ -18,25 +18,30 @@ from motherfluxer_model.pages import make_pages
 
 logger = logging.getLogger(__name__)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+TRANSFORMERS: Final = "motherfluxer_model.engines.transformers:TransformersEngine"
+# The second brings what the library imports only with its first model, whatever the kind.
+PRELOAD: Final = (
+    "motherfluxer_model.engines.transformers",
+    "transformers.models.llama.modeling_llama",
+)
 
 
 def build_engine(options: Options) -> Engine:
-    """Make the engine that was asked for. Raises EngineLoadError where it is not installed."""
+    """Make the engine that was asked for."""
     if options.engine == "echo":
         return EchoEngine(options.model_name, delay_s=options.echo_delay_ms / 1000)
-    try:
-        # torch takes seconds to import and is not installed where only `echo` runs
-        from motherfluxer_model.engines.transformers import TransformersEngine
-    except ImportError as error:
-        words = f"{error}; install what it needs: pip install '.[transformers]'"
-        raise EngineLoadError(words) from error
-    return TransformersEngine(
-        options.model,
-        model_name=options.model_name,
-        revision=options.revision,
-        dtype=options.dtype,
-        threads=options.threads,
-    )
+    return IsolatedEngine(Recipe(TRANSFORMERS, transformers_arguments(options), PRELOAD))
+
+
+def transformers_arguments(options: Options) -> dict[str, Any]:
+    """Name what `TransformersEngine` is made with."""
+    return {
+        "model": options.model,
+        "model_name": options.model_name,
+        "revision": options.revision,
+        "dtype": options.dtype,
+        "threads": options.threads,
+    }
 
 
 class Program:
