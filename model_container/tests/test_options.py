@@ -164,6 +164,26 @@ def test_what_is_missing_is_named(argv: list[str], words: str) -> None:
         parse_options(argv, {})
 
 
+def test_bench_needs_no_router_and_measures_up_to_the_slots() -> None:
+    options = parse_options(["bench", "--engine", "echo"], {})
+    assert (options.command, options.router_url, options.credential) == ("bench", "", "")
+    assert options.levels == (1, 2, 4, 8, 16)
+    assert parse_options(["bench", "--engine", "echo", "--slots", "3"], {}).levels == (1, 2, 3)
+    chosen = ["bench", "--engine", "echo", "--concurrency", "8, 1,8", "--seconds", "2", "--json"]
+    options = parse_options(chosen, {})
+    assert (options.levels, options.seconds, options.is_json) == ((1, 8), 2.0, True)
+
+
+@pytest.mark.parametrize("levels", ["", "0", "1;2", "257", "-1", "²"])
+def test_senseless_levels_are_named(levels: str) -> None:
+    with pytest.raises(UsageError, match="--concurrency"):
+        parse_options(["bench", "--engine", "echo", "--concurrency", levels], {})
+
+
+def test_command_line_of_run_is_understood_by_every_command() -> None:
+    assert parse_options(["bench", *LEAST[1:]], {}).model == "a/phi-2"
+
+
 def test_engine_from_the_environment_is_checked_too() -> None:
     with pytest.raises(UsageError, match="--engine"):
         parse(env={"MOTHERFLUXER_ENGINE": "steam"})

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from motherfluxer_model.bench import bench
 from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.errors import ContainerError
 from motherfluxer_model.options import Options, parse_options
 from motherfluxer_model.program import Program, build_engine
 
 logger = logging.getLogger(__name__)
+INTERRUPTED: Final = 130  # as shells say it; `run` has its own way to stop
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"motherfluxer-model: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        pass  # before there was anything to stop
+        code = INTERRUPTED
     if any(thread.name == ENGINE_THREAD for thread in threading.enumerate()):
         # A model that is still loading cannot be interrupted, and must not be waited for.
         sys.stderr.flush()
@@ -50,7 +52,10 @@ async def _run(options: Options) -> int:
     return 0
 
 
-COMMANDS: Final[dict[str, Callable[[Options], Awaitable[int]]]] = {"run": _run}
+COMMANDS: Final[dict[str, Callable[[Options], Awaitable[int]]]] = {
+    "run": _run,
+    "bench": bench,
+}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ from motherfluxer_model import __version__
 
 ENGINES: Final = ("transformers", "echo")
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
-COMMANDS: Final = {"run": "load a model and serve it until stopped"}
+COMMANDS: Final = {
+    "run": "load a model and serve it until stopped",
+    "bench": "load a model and measure its speed at 1, 2, 4, ... jobs at once; needs no router",
+}
 EPILOG: Final = (
     "Every option can also be set in the environment: --router is MOTHERFLUXER_ROUTER, "
     "--credential-file is MOTHERFLUXER_CREDENTIAL_FILE, and so on. Exit codes: 0 drained or "
@@ -30,6 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_link_options(command)
         _add_model_options(command)
         _add_serving_options(command)
+        if name == "bench":
+            _add_bench_options(command)
     return parser
 
 
@@ -64,3 +69,15 @@ def _add_serving_options(command: argparse.ArgumentParser) -> None:
         help="local port of the health pages (default: 8090; 0: any free one)",
     )
     add("--health-host", metavar="ADDRESS", help="where they listen (default: 127.0.0.1)")
+
+
+def _add_bench_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument_group("measuring").add_argument
+    add(
+        "--concurrency",
+        metavar="N,N",
+        help="how many jobs at once, one level after the other (default: 1,2,4, ... up to --slots, "
+        "or to 16)",
+    )
+    add("--seconds", metavar="S", help="how long each level takes (default: 5)")
+    add("--json", action="store_true", help="print the figures as JSON")

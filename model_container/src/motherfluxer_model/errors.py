@@ -5,6 +5,7 @@ ContainerError
 |-- EngineLoadError         the model cannot be loaded
 |-- IllegalPhaseError       the engine's process cannot go from one phase to another
 |-- PipeError               the engine's process, or the main one, said what is no frame
+|-- NoAnswerError           the loaded model does not answer
 |-- GenerationError         one job cannot be answered (code, retryable)
 '-- LinkEndedError          the link ends for good
     |-- CredentialRefusedError  the router does not take the credential
@@ -45,6 +46,10 @@ class IllegalPhaseError(ContainerError):
 
 class PipeError(ContainerError):
     """One process of the container said to the other what is no frame."""
+class NoAnswerError(ContainerError):
+    """The loaded model does not answer."""
+
+    exit_code = 4
 
 
 class GenerationError(ContainerError):

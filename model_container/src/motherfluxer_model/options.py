@@ -14,6 +14,7 @@ from motherfluxer_model.core.names import (
     fit_router_url,
     is_instance_name,
 )
+from motherfluxer_model.core.speed import choose_levels
 from motherfluxer_model.credential import STDIN, fit_credential, is_open_to_others, read_credential
 from motherfluxer_model.dialling import make_tls
 from motherfluxer_model.errors import UsageError
@@ -23,6 +24,8 @@ from motherfluxer_wire.limits import MAX_SLOTS_COUNT
 DEFAULT_HEALTH_PORT: Final = 8090
 DEFAULT_SLOTS: Final = 4
 DEFAULT_DRAIN_S: Final = 30.0
+DEFAULT_SECONDS: Final = 5.0
+MOST_LEVEL: Final = 16  # where neither --concurrency nor --slots is given
 SITE_COMMANDS: Final = ("run", "check")  # those that speak to the router
 
 
@@ -31,7 +34,8 @@ class Options:
     """Everything a command needs to know; the credential is kept out of every representation.
 
     `router_url` and `credential` are empty for a command that needs no router. `credential_file`
-    is the file that the credential came from, `warnings` what the operator should hear.
+    is the file that the credential came from, `levels` what `bench` measures, `warnings` what the
+    operator should hear.
     """
 
     router_url: str
@@ -53,6 +57,9 @@ class Options:
     echo_delay_ms: float = 0.0
     credential_file: Path | None = None
     ca_file: Path | None = None
+    levels: tuple[int, ...] = ()
+    seconds: float = DEFAULT_SECONDS
+    is_json: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -60,6 +67,7 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
     """Read command line and environment, the command line first. Raises UsageError."""
     arguments = vars(build_parser().parse_args(argv))
     command = arguments.pop("command")
+    is_json = bool(arguments.pop("json", False))
     given = Given(arguments, environ)
     engine = given.one_of("engine", ENGINES, "transformers")
     model = given.text("model") or ("echo" if engine == "echo" else None)
@@ -88,6 +96,9 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         echo_delay_ms=given.number("echo_delay_ms", 0, 0, 600_000),
         credential_file=credential.file,
         ca_file=_ca_file(given.text("ca_file")),
+        levels=_levels(given) if command == "bench" else (),
+        seconds=given.number("seconds", DEFAULT_SECONDS, 0.1, 3600),
+        is_json=is_json,
         warnings=credential.warnings,
     )
 
@@ -137,6 +148,24 @@ def _secret_file(name: str) -> _Secret:
     warnings = (words,) if is_open_to_others(file) else ()
     text = read_credential(file)
     return _Secret(text, file if file.is_file() else None, warnings)  # a pipe is read only once
+
+
+def _levels(given: Given) -> tuple[int, ...]:
+    text = given.text("concurrency")
+    if text is None:
+        is_chosen = given.text("slots") is not None
+        most = given.count("slots", DEFAULT_SLOTS, 1, MAX_SLOTS_COUNT) if is_chosen else MOST_LEVEL
+        return tuple(choose_levels(most))
+    parts = text.split(",")
+    if not all(_is_level(part.strip()) for part in parts):
+        raise UsageError(
+            f"--concurrency should look like 1,2,4, each from 1 to {MAX_SLOTS_COUNT}, not {text!r}"
+        )
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _is_level(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_SLOTS_COUNT
 
 
 def _ca_file(text: str | None) -> Path | None:

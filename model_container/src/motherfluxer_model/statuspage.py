@@ -177,6 +177,8 @@ def _troubles(view: Overview) -> Rows:
     if view.link is not None and view.link.trouble:
         ago = show_duration(view.ago_s(view.link.trouble.at_s))
         rows.append((f"Link, {ago} ago", view.link.trouble.words))
+    if failed_by := view.engine.status.get("last_failure"):
+        rows.append(("Engine", str(failed_by)))
     failure = view.desk.tally.last_failure
     if failure is not None:
         ago = show_duration(view.ago_s(failure.at_s))
