@@ -8,6 +8,7 @@ from apps.router.core.values import AttemptOutcome, Health, RuledOut, ServiceCla
 
 REASONS: Final[dict[str, str]] = {
     RuledOut.MODEL_NOT_SERVED: "does not serve this model",
+    RuledOut.PAUSED: "pauses while its engine starts again",
     RuledOut.DRAINING: "is winding up and takes nothing new",
     RuledOut.EJECTED: "has failed too often lately and is left alone for a while",
     RuledOut.NO_FREE_SLOT: "had no free slot",

@@ -5,7 +5,7 @@ from typing import Final
 
 from apps.router.core.instances import Instance
 from apps.router.core.state import Job, RouterState
-from apps.router.core.values import Health, RuledOut
+from apps.router.core.values import Health, RuledOut, ServedModel
 
 _MAYBE_OUT: Final = frozenset({Health.DRAINING, Health.EJECTED})
 
@@ -51,13 +51,29 @@ def unfit(state: RouterState, instance: Instance, job: Job) -> RuledOut | None:
     """Tell why an instance can't have a job however long it waits; None when it could."""
     model_name = model_for(state, instance, job)
     if model_name is None:
-        return RuledOut.MODEL_NOT_SERVED
+        is_pausing = _model_among(state, instance.paused, job) is not None
+        return RuledOut.PAUSED if is_pausing else RuledOut.MODEL_NOT_SERVED
     record = instance.record
     if record.health is Health.DRAINING:
         return RuledOut.DRAINING
     if job.failures and job.has_failed_on(record.instance_id):
         return RuledOut.FAILED_THIS_JOB
-    model = instance.models[model_name]
+    return _unable(instance.models[model_name], job)
+
+
+def may_come_back(state: RouterState, instance: Instance, job: Job) -> bool:
+    """Whether a pausing instance could have a job once it serves again."""
+    model_name = _model_among(state, instance.paused, job)
+    is_coming = model_name is not None and not instance.is_draining
+    return is_coming and _unable(instance.paused[model_name or ""], job) is None
+
+
+def model_for(state: RouterState, instance: Instance, job: Job) -> str | None:
+    """Return the model with which an instance would answer a job; None when it can't."""
+    return _model_among(state, instance.models, job)
+
+
+def _unable(model: ServedModel, job: Job) -> RuledOut | None:
     if job.has_text and not model.can_continue:
         return RuledOut.CANNOT_CONTINUE
     if job.least_prompt_tokens >= model.context_tokens:
@@ -65,12 +81,11 @@ def unfit(state: RouterState, instance: Instance, job: Job) -> RuledOut | None:
     return None
 
 
-def model_for(state: RouterState, instance: Instance, job: Job) -> str | None:
-    """Return the model with which an instance would answer a job; None when it can't."""
+def _model_among(state: RouterState, models: dict[str, ServedModel], job: Job) -> str | None:
     if job.model_name is None:
-        allowed = (name for name in instance.models if name not in state.forbidden_models)
+        allowed = (name for name in models if name not in state.forbidden_models)
         return next(allowed, None)
-    model = instance.models.get(job.model_name)
+    model = models.get(job.model_name)
     if model is None or (job.revision is not None and model.revision != job.revision):
         return None
     return job.model_name

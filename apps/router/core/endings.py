@@ -9,7 +9,7 @@ from apps.router.core.effects import (
     RefuseJob,
     RequeueJob,
 )
-from apps.router.core.eligibility import unfit
+from apps.router.core.eligibility import may_come_back, unfit
 from apps.router.core.events import AttemptDone, AttemptFailed
 from apps.router.core.instances import Instance
 from apps.router.core.state import Failure, Job, JobState, RouterState
@@ -98,13 +98,19 @@ def attempt_failed_with(
     detail: str,
     now: float,
 ) -> list[Effect]:
-    """Blame the instance for now, and try another; without one the job ends."""
-    job.failures.append(Failure(instance.instance_id, outcome))
-    if job.running is not None:
-        learning.failed(state, instance, job.running, now)
-    health.failed(state, instance.record, job, now)
+    """Blame the instance for now, and try another; without one the job ends.
+
+    One that pauses is waited for as well, and is blamed once however many jobs it had.
+    """
+    is_counted = not instance.is_pause_blamed
+    instance.is_pause_blamed = instance.is_paused
+    job.failures.append(Failure(instance.instance_id, outcome, is_counted=is_counted))
+    if is_counted:
+        if job.running is not None:
+            learning.failed(state, instance, job.running, now)
+        health.failed(state, instance.record, job, now)
     ended = record_end(state, job, outcome, now)
-    if not is_anybody_left(state, job):
+    if not is_anybody_left(state, job) and not _may_anybody_come_back(state, job):
         return [*ended, *_give_up(state, job, detail)]
     return [*ended, *_requeue(state, job, detail, now)]
 
@@ -112,6 +118,10 @@ def attempt_failed_with(
 def is_anybody_left(state: RouterState, job: Job) -> bool:
     """Whether any connected instance could have the job, now or later."""
     return any(unfit(state, instance, job) is None for instance in state.instances.values())
+
+
+def _may_anybody_come_back(state: RouterState, job: Job) -> bool:
+    return any(may_come_back(state, instance, job) for instance in state.instances.values())
 
 
 def record_end(state: RouterState, job: Job, outcome: AttemptOutcome, now: float) -> list[Effect]:

@@ -44,9 +44,17 @@ def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> li
 
 
 def instance_changed(state: RouterState, event: InstanceChanged, now: float) -> list[Effect]:
-    """Note what the instance serves from now on; what it runs goes on."""
+    """Note what the instance serves from now on; what it runs goes on.
+
+    Nothing: it pauses. When it serves again its engine is a new one, which has failed nobody yet.
+    """
     if instance := state.instances.get(event.session):
-        instance.models = _by_name(event.models)
+        models = _by_name(event.models)
+        if not models:
+            instance.paused = instance.usual_models
+        elif instance.is_paused:
+            _end_pause(state, instance)
+        instance.models = models
         instance.slots = event.slots
         instance.last_heard_at = now
         state.known_models.update(instance.models)
@@ -131,6 +139,13 @@ def _record(state: RouterState, event: InstanceJoined) -> InstanceRecord:
     record.name = event.name
     record.gone_at = None
     return record
+
+
+def _end_pause(state: RouterState, instance: Instance) -> None:
+    instance.paused, instance.is_pause_blamed = {}, False
+    for job in state.jobs.values():
+        for failure in job.failures:
+            failure.is_past = failure.is_past or failure.instance_id == instance.instance_id
 
 
 def _take_up(state: RouterState, instance: Instance, offer: Offer, now: float) -> bool:

@@ -60,12 +60,12 @@ def failed(state: RouterState, record: InstanceRecord, job: Job, now: float) -> 
 def forgive(state: RouterState, job: Job) -> None:
     """Take a job's failures back from the instances: it broke two of them the same way."""
     for outcome in AttemptOutcome:
-        blamed = [f.instance_id for f in job.failures if f.outcome is outcome]
-        if len(set(blamed)) < 2:
+        failures = [failure for failure in job.failures if failure.outcome is outcome]
+        if len({failure.instance_id for failure in failures}) < 2:
             continue
-        for instance_id in blamed:
-            record = state.records.get(instance_id)
-            if record is None:
+        for failure in failures:
+            record = state.records.get(failure.instance_id)
+            if record is None or not failure.is_counted:
                 continue
             record.consecutive_failures = max(0, record.consecutive_failures - 1)
             record.failures = max(0.0, record.failures - 1)
@@ -96,10 +96,11 @@ def _eject(state: RouterState, record: InstanceRecord, job: Job, now: float) -> 
 def _may_eject(state: RouterState, record: InstanceRecord) -> bool:
     """Whether the ejected share stays within its cap for every model that the instance serves."""
     own = next((i for i in state.instances.values() if i.record is record), None)
-    for model_name in own.models if own else ():
+    for model_name in own.usual_models if own else ():
         peers = state.serving(model_name)
         ejected = sum(peer.record.health is Health.EJECTED for peer in peers)
-        if ejected + 1 > state.settings.ejected_share * len(peers):
+        count = len(peers) + (own not in peers)  # it may be pausing
+        if ejected + 1 > state.settings.ejected_share * count:
             return False
     return True
 

@@ -62,7 +62,9 @@ class InstanceRecord:
 class Instance:
     """One connected instance. `open_jobs` (job to attempt) is the only count of its load.
 
-    A cancelled job stays open until the instance has said that it stopped.
+    A cancelled job stays open until the instance has said that it stopped. `paused` is what it
+    served before it paused, empty while it serves; `is_pause_blamed`: the pause has counted as a
+    failure.
     """
 
     session: str
@@ -75,6 +77,8 @@ class Instance:
     open_jobs: dict[str, int] = field(default_factory=dict)
     missing_heartbeats: dict[str, int] = field(default_factory=dict)
     last_assigned: int = 0
+    paused: dict[str, ServedModel] = field(default_factory=dict)
+    is_pause_blamed: bool = False
 
     @property
     def instance_id(self) -> str:
@@ -90,6 +94,16 @@ class Instance:
     def is_draining(self) -> bool:
         """Whether it wants no new jobs."""
         return self.record.health is Health.DRAINING
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it serves nothing at present, and will be back."""
+        return bool(self.paused)
+
+    @property
+    def usual_models(self) -> dict[str, ServedModel]:
+        """What it serves when it doesn't pause."""
+        return self.models or self.paused
 
     @property
     def load(self) -> float:

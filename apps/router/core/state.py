@@ -51,10 +51,15 @@ class Try:
 
 @dataclass(slots=True)
 class Failure:
-    """One attempt that failed through its instance's fault, or the job's."""
+    """One attempt that failed through its instance's fault, or the job's.
+
+    `is_past`: the instance has an engine made anew since. `is_counted`: for its health.
+    """
 
     instance_id: str
     outcome: AttemptOutcome
+    is_past: bool = False
+    is_counted: bool = True
 
 
 @dataclass(slots=True)
@@ -97,8 +102,8 @@ class Job:
         self.state = state
 
     def has_failed_on(self, instance_id: str) -> bool:
-        """Whether that instance has failed this job."""
-        return any(failure.instance_id == instance_id for failure in self.failures)
+        """Whether that instance, with the engine it has now, has failed this job."""
+        return any(f.instance_id == instance_id and not f.is_past for f in self.failures)
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ class RuledOut(StrEnum):
     """Why an instance could not have a job."""
 
     MODEL_NOT_SERVED = "model_not_served"
+    PAUSED = "paused"
     DRAINING = "draining"
     EJECTED = "ejected"
     NO_FREE_SLOT = "no_free_slot"

@@ -126,31 +126,30 @@ class Connection:
             raise WireError(WireRule.INVALID_FRAME, "a second welcome")
 
     async def _write(self) -> None:
-        """Send what is due; whatever comes up meanwhile goes out together with the next frame.
-
-        A pause goes before the mail, and mail goes between the pause and the return from it.
-        """
-        mail, news, announcement = self._desk.mail, self._desk.news, self._desk.announcement
-        while True:
-            news.clear()
-            await self._write_changes()
-            due_at = mail.due_at()
-            if due_at is not None:
+        """Send what is due, the most urgent first; what comes up meanwhile goes out together."""
+        desk = self._desk
+        while not self._is_drained:
+            desk.news.clear()
+            due_at = desk.mail.due_at()
+            if self._must_say_draining:
+                self._must_say_draining = False
+                await self._send(Draining())
+            elif desk.announcement.is_pause_due:  # before the answers that failed by it
+                await self._announce()
+            elif due_at is not None and due_at <= self._clock():
+                for frame in desk.mail.take(self._clock()):
+                    await self._send(frame)
+            elif desk.announcement.is_due:  # after them
+                await self._announce()
+            elif due_at is not None:
                 await self._rest_until(due_at)
-                if not announcement.is_pause_due:
-                    for frame in mail.take(self._clock()):
-                        await self._send(frame)
-            elif self._desk.is_draining and mail.is_flushed:
+            elif desk.is_draining and desk.mail.is_flushed:
                 self._is_drained = True
                 await self._websocket.close(limits.CLOSE_NORMAL, "drained")
-                return
-            elif not announcement.is_due:
-                await news.wait()
+            else:
+                await desk.news.wait()
 
-    async def _write_changes(self) -> None:
-        if self._must_say_draining:
-            self._must_say_draining = False
-            await self._send(Draining())
+    async def _announce(self) -> None:
         if (changed := self._desk.take_announcement()) is not None:
             await self._send(changed)
 

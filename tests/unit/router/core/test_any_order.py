@@ -109,6 +109,11 @@ class AnyOrder(RuleBasedStateMachine):
         served = ServedModel(model, 100, 100, can_continue=True)
         self.do(events.InstanceChanged(self.attempt(pick)[0], (served,), slots))
 
+    @rule(pick=PICK, slots=st.integers(1, 3))
+    def pause(self, pick: int, slots: int) -> None:
+        """An instance serves nothing at present."""
+        self.do(events.InstanceChanged(self.attempt(pick)[0], (), slots))
+
     @rule(pick=PICK)
     def drain(self, pick: int) -> None:
         """An instance wants no more."""

@@ -96,15 +96,18 @@ class Course:
         return events.TimePassed()
 
     def leave_or_fail(self) -> events.Event:
-        """Break a link, fail a job, or let a reader leave."""
+        """Break a link, pause, fail a job, or let a reader leave."""
         running = [j for j in self.state.jobs.values() if j.session]
         if not running:
             return events.TimePassed()
-        job, kind = self.draws.choice(running), self.draws.randrange(5)
+        job, kind = self.draws.choice(running), self.draws.randrange(7)
         if kind == 0:
             return events.LinkBroken(job.session or "")
         if kind == 1:
             return events.JobCancelled(job.job_id, "left")
+        if kind in (2, 3):
+            models = () if kind == 2 else tuple(self.draws.sample(MODELS, 2))
+            return events.InstanceChanged(job.session or "", models, 3)
         code = self.draws.choice([FailureCode.ENGINE_ERROR, FailureCode.OVERLOADED])
         return events.AttemptFailed(job.session or "", job.job_id, job.attempt, code, "boom")
 
