@@ -46,6 +46,8 @@ class IllegalPhaseError(ContainerError):
 
 class PipeError(ContainerError):
     """One process of the container said to the other what is no frame."""
+
+
 class NoAnswerError(ContainerError):
     """The loaded model does not answer."""
 
