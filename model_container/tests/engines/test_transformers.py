@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from motherfluxer_model.core.answer import Finished, Piece
-from motherfluxer_model.engines.runner import TorchRunner
+from motherfluxer_model.engines.batching import BatchRunner
+from motherfluxer_model.engines.sequence import Feed
 from motherfluxer_model.engines.transformers import TransformersEngine
 from motherfluxer_model.errors import EngineLoadError, GenerationError
 from motherfluxer_model.testing.router import make_job
@@ -16,6 +18,7 @@ from motherfluxer_wire.frames import Job, Sampling
 
 NAME = "random-phi"
 LENGTH = 40
+POISON = 36  # the token of "@", which no answer says here
 
 
 @pytest.fixture
@@ -211,18 +214,17 @@ async def test_one_broken_answer_leaves_its_siblings_alone(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone, _ = await answer(engine, ask())
-    forward = TorchRunner.forward
-    poisoned = 200
+    step = BatchRunner.step
 
-    def poisoned_forward(self: TorchRunner, state: object, ids: list[int]) -> object:
-        if len(ids) > poisoned:
+    def poisoned_step(self: BatchRunner, feeds: Sequence[Feed]) -> torch.Tensor:
+        if any(POISON in feed.ids for feed in feeds):
             raise RuntimeError("poisoned")
-        return forward(self, state, ids)
+        return step(self, feeds)
 
-    monkeypatch.setattr(TorchRunner, "forward", poisoned_forward)
+    monkeypatch.setattr(BatchRunner, "step", poisoned_step)
     sibling = asyncio.create_task(answer(engine, ask("j1")))
     with pytest.raises(RuntimeError, match="poisoned"):
-        await answer(engine, ask("j2", text="the " * 220))
+        await answer(engine, ask("j2", text="a poisoned @ question"))
     pieces, end = await sibling
     assert joined(pieces) == joined(alone)
     assert end.reason == "length"

@@ -24,6 +24,7 @@ _BLOB_NAME: Final = re.compile(r"[0-9a-f]{64}")
 _FLOAT32_UP_TO_BYTES: Final = 2 * 1024**3
 _ONE_THREAD_UP_TO: Final = 50_000_000  # parameters: threads cost more than they bring
 _DEFAULT_CONTEXT_TOKENS: Final = 2048
+KEPT_SHARE: Final = 0.1
 # Ends of a turn that older files forget to list among the ends of an answer.
 _TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>")
 
@@ -94,6 +95,13 @@ def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
         end_ids=_end_ids(model, tokenizer),
         vocabulary_count=int(config.vocab_size),
     )
+
+
+def usual_kept_bytes(device: str) -> int:
+    """Say how much memory finished conversations may take: a tenth of what there is."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory * KEPT_SHARE)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * KEPT_SHARE)
 
 
 def _fetch(model: str, revision: str | None, weights: str) -> Path:

@@ -1,42 +1,45 @@
 """One running answer: what to feed the model next, and what its output means.
 
-waiting prompt --feed--> prefill --first token--> decoding --> ended
+waiting prompt --opened--> prefill --first token--> decoding --> ended
 """
 
 import time
 from collections.abc import Callable
+from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Protocol
 
 import torch
 
 from motherfluxer_model.core.answer import Finished, Piece
 from motherfluxer_model.core.text import AnswerText
+from motherfluxer_model.engines.sampling import Sampler
 from motherfluxer_wire.fields import FinishReason
 from motherfluxer_wire.frames import Timings, Usage
 
-PREFILL_TOKENS: Final = 1024  # a longer prompt goes in by parts, so that siblings are not held up
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Tokens for one answer in one step; `state` is what the runner gave for it."""
 
-class State(Protocol):
-    """What the model keeps of one answer between two steps."""
+    state: Any
+    ids: list[int]
 
 
 class Runner(Protocol):
-    """Runs the model."""
+    """Runs the model, one step over several answers at a time."""
 
-    def begin(self) -> State:
-        """Make the state of a new answer."""
+    def open(self, ids: Many[int]) -> tuple[Any, int]:
+        """Begin an answer that reads `ids` first; give its state and how many it knows already."""
 
-    def forward(self, state: State, ids: list[int]) -> torch.Tensor:
-        """Feed tokens; give the row of logits for what comes next."""
+    def step(self, feeds: Many[Feed]) -> torch.Tensor:
+        """Feed tokens; give for each feed the row of logits after its last token, as float32.
 
+        When it raises, every state is as before, and each feed may be tried by itself.
+        """
 
-class Choose(Protocol):
-    """Chooses tokens; see `Sampler`."""
-
-    def choose(self, logits: torch.Tensor) -> int:
-        """Choose the next token."""
+    def close(self, state: Any, *, is_sound: bool) -> None:
+        """End an answer; `is_sound`: what was computed for it may serve another."""
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class Ticket:
 Deliver = Callable[[Piece | Finished | Exception], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Sequence:
     """A running answer; every method is called by the engine's thread."""
 
@@ -60,31 +63,44 @@ class Sequence:
     todo: list[int]  # what the model has not been fed yet
     room: int  # how many tokens the answer may still take
     end_ids: frozenset[int]
-    sampler: Choose
+    sampler: Sampler
     text: AnswerText
     deliver: Deliver
     submitted_s: float = field(default_factory=time.monotonic)
     is_ended: bool = False
-    _state: State | None = None
+    is_failed: bool = False
+    state: Any = None
+    cached_tokens: int = 0
     _started_s: float = 0.0
     _first_token_s: float = 0.0
 
-    def step(self, runner: Runner) -> None:
-        """Feed the model once; deliver what comes of it."""
+    @property
+    def is_decoding(self) -> bool:
+        """Whether somebody reads it already: its next token must not wait long."""
+        return self._first_token_s > 0
+
+    def open(self, runner: Runner) -> None:
+        """Take a place in the runner, with what is computed already."""
+        self._started_s = time.monotonic()
+        self.state, known_count = runner.open(self.todo)
+        self.todo = self.todo[known_count:]
+        self.cached_tokens = min(known_count, self.prompt_tokens)
+
+    def is_over(self) -> bool:
+        """End an answer that needs no step any more: cancelled, or nothing may come."""
         if self.ticket.is_cancelled:
             self._end("cancelled")
-            return
-        if self.room <= 0:
+        elif self.room <= 0:
             self._end("length")
-            return
-        if self._state is None:
-            self._state, self._started_s = runner.begin(), time.monotonic()
-        part, self.todo = self.todo[:PREFILL_TOKENS], self.todo[PREFILL_TOKENS:]
-        logits = runner.forward(self._state, part)
-        if not self.todo:
-            self._take(self.sampler.choose(logits))
+        return self.is_ended
 
-    def _take(self, token: int) -> None:
+    def fed(self, count: int) -> bool:
+        """Note that so many were taken; tells whether the next token can be chosen now."""
+        self.todo = self.todo[count:]
+        return not self.todo
+
+    def take(self, token: int) -> None:
+        """Take in the token that was chosen; deliver what comes of it."""
         self._first_token_s = self._first_token_s or time.monotonic()
         if token in self.end_ids:
             self._end("stop")
@@ -100,13 +116,21 @@ class Sequence:
         else:
             self.todo = [token]
 
+    def fail(self, error: Exception) -> None:
+        """End it badly."""
+        self.is_ended = self.is_failed = True
+        self.deliver(error)
+
     def _end(self, reason: FinishReason, *, is_flushed: bool = False) -> None:
         piece = None if is_flushed else self.text.finish()
         if piece is not None:
             self.deliver(piece)
         self.is_ended = True
-        self._state = None
-        usage = Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.text.told_tokens)
+        usage = Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.text.told_tokens,
+            cached_tokens=self.cached_tokens,
+        )
         self.deliver(Finished(reason, usage, self._timings()))
 
     def _timings(self) -> Timings:

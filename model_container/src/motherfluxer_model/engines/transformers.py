@@ -19,11 +19,13 @@ from motherfluxer_model.engines.loading import (
     digest_folder,
     find_folder,
     load_folder,
+    usual_kept_bytes,
 )
+from motherfluxer_model.engines.packing import pack_linears
 from motherfluxer_model.engines.rendering import Renderer
-from motherfluxer_model.engines.runner import TorchRunner
+from motherfluxer_model.engines.runner import make_runner
 from motherfluxer_model.engines.sampling import Sampler
-from motherfluxer_model.engines.sequence import Deliver, Sequence, Ticket
+from motherfluxer_model.engines.sequence import Deliver, Runner, Sequence, Ticket
 from motherfluxer_model.engines.worker import Worker
 from motherfluxer_model.errors import GenerationError
 from motherfluxer_wire.frames import Job, Message, Model
@@ -43,6 +45,7 @@ class TransformersEngine:
         revision: str | None = None,
         dtype: str = "auto",
         threads: int = 0,
+        kept_bytes: int | None = None,
     ) -> None:
         self._source = model
         self._name = model_name
@@ -53,13 +56,16 @@ class TransformersEngine:
         self._loaded: LoadedModel | None = None
         self._renderer: Renderer | None = None
         self._tickets: dict[tuple[str, int], Ticket] = {}
-        self._worker = Worker(self._load)
+        self._kept_bytes = kept_bytes
+        self._outgoing: list[_Delivery] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker = Worker(self._load, self._hand_over)
         # Rendering has a thread and a tokenizer of its own: a long prompt stops no running answer.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
 
     async def prepare(self) -> None:
         """Fetch what is missing and load the model in the engine's thread."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         loaded: asyncio.Future[None] = loop.create_future()
 
         def tell(error: BaseException | None) -> None:
@@ -108,7 +114,7 @@ class TransformersEngine:
                 self._make_sequence,
                 job,
                 ticket,
-                lambda item: _call(loop, said.put_nowait, item),
+                lambda item: self._outgoing.append((said.put_nowait, item)),
             )
             self._worker.submit(sequence)
             while True:
@@ -136,13 +142,27 @@ class TransformersEngine:
         wait_s = CLOSE_WAIT_S if self._loaded is not None else 0.0
         await asyncio.to_thread(self._worker.close, wait_s)
 
-    def _load(self) -> TorchRunner:
+    def _hand_over(self) -> None:
+        """Give what a step said to the loop, all answers at once; called in the engine's thread."""
+        if self._outgoing and self._loop is not None:
+            outgoing, self._outgoing = self._outgoing, []
+            _call(self._loop, _deliver_all, outgoing)
+
+    def _load(self) -> Runner:
         folder = find_folder(self._source, self._revision)
         loaded = load_folder(folder, dtype=self._dtype, threads=self._threads)
         fingerprint = digest_folder(folder)
         self._renderer = Renderer(loaded.tokenizer)
-        runner = TorchRunner(loaded.model, loaded.device)
-        runner.warm_up()
+        pack_linears(loaded.model)
+        kept_bytes = (
+            usual_kept_bytes(loaded.device) if self._kept_bytes is None else self._kept_bytes
+        )
+        runner = make_runner(
+            loaded.model,
+            loaded.device,
+            context_tokens=loaded.context_tokens,
+            kept_bytes=kept_bytes,
+        )
         with contextlib.suppress(GenerationError):  # compiles the template
             self._renderer.render([Message(role="user", content="hello")])
         self._announced = [
@@ -202,6 +222,14 @@ def _room(model: Model, prompt_tokens: int, prefix_tokens: int, wanted: int | No
         raise GenerationError("context_overflow", f"conversation and answer so far have {words}")
     whole = min(wanted or model.max_output_tokens, model.context_tokens - prompt_tokens)
     return min(whole, model.max_output_tokens) - prefix_tokens
+
+
+_Delivery = tuple[Callable[[Any], None], Piece | Finished | Exception]
+
+
+def _deliver_all(deliveries: list[_Delivery]) -> None:
+    for put, item in deliveries:
+        put(item)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], item: object) -> None:

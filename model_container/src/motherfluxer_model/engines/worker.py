@@ -1,29 +1,34 @@
-"""The engine's one thread: loads the model, then steps the running answers in turn.
+"""The engine's one thread: loads the model, then steps all running answers together.
 
-Answers join and leave between two tokens. A newcomer is stepped before the others, for its first
-token is what somebody waits for.
+Answers join and leave between two steps. A step feeds each running answer its next token and takes
+along parts of waiting prompts, shared out evenly, so that a long prompt holds nobody up.
 """
 
 import logging
 import threading
-from collections import deque
+import time
 from collections.abc import Callable
+from collections.abc import Sequence as Many
 
 import torch
 
+from motherfluxer_model.core.pace import PromptPace, share_out
 from motherfluxer_model.engines.port import ENGINE_THREAD
-from motherfluxer_model.engines.sequence import Runner, Sequence
+from motherfluxer_model.engines.sampling import SpoiltLogitsError, choose_all
+from motherfluxer_model.engines.sequence import Feed, Runner, Sequence
 
 logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Owns the thread that touches the model."""
+    """Owns the thread that touches the model; `when_stepped` is called in it after each step."""
 
-    def __init__(self, load: Callable[[], Runner]) -> None:
+    def __init__(self, load: Callable[[], Runner], when_stepped: Callable[[], None]) -> None:
         self._load = load
-        self._newcomers: deque[Sequence] = deque()
-        self._running: deque[Sequence] = deque()
+        self._when_stepped = when_stepped
+        self._newcomers: list[Sequence] = []
+        self._running: list[Sequence] = []
+        self._pace = PromptPace()
         self._wake = threading.Condition()
         self._is_closed = False
         self._thread: threading.Thread | None = None
@@ -57,23 +62,67 @@ class Worker:
             return
         when_loaded(None)
         with torch.inference_mode():
-            while (sequence := self._next()) is not None:
-                self._step(runner, sequence)
+            while self._let_join(runner):
+                self._turn(runner)
+                self._when_stepped()
 
-    def _next(self) -> Sequence | None:
+    def _let_join(self, runner: Runner) -> bool:
+        """Wait for work and take newcomers in; False: the thread is to end."""
         with self._wake:
             while not (self._newcomers or self._running or self._is_closed):
                 self._wake.wait()
-            if self._is_closed:
-                return None
-            return (self._newcomers or self._running).popleft()
+            newcomers, self._newcomers = self._newcomers, []
+        for sequence in newcomers:
+            if sequence.is_over():
+                continue
+            try:
+                sequence.open(runner)
+                self._running.append(sequence)
+            except Exception as error:  # the rim of one answer: its siblings go on
+                logger.exception("job %s found no place in the engine", sequence.ticket.job)
+                sequence.fail(error)
+        return not self._is_closed
 
-    def _step(self, runner: Runner, sequence: Sequence) -> None:
+    def _turn(self, runner: Runner) -> None:
+        """Step once, and let those leave that are done."""
+        wanted = [sequence for sequence in self._running if not sequence.is_over()]
+        if wanted:
+            self._step(runner, wanted)
+        for sequence in self._running:
+            if sequence.is_ended:
+                runner.close(sequence.state, is_sound=not sequence.is_failed)
+        self._running = [sequence for sequence in self._running if not sequence.is_ended]
+
+    def _step(self, runner: Runner, sequences: Many[Sequence]) -> None:
+        decoding = [sequence for sequence in sequences if sequence.is_decoding]
+        reading = [sequence for sequence in sequences if not sequence.is_decoding]
+        budget = self._pace.part_tokens(is_alone=not decoding)
+        shares = share_out([len(sequence.todo) for sequence in reading], budget)
+        taking = [*((s, 1) for s in decoding), *zip(reading, shares, strict=True)]
+        feeds = [(s, Feed(s.state, s.todo[:count])) for s, count in taking]
+        started_s = time.monotonic()
+        self._feed(runner, feeds)
+        self._pace.observe(sum(shares), time.monotonic() - started_s)
+
+    def _feed(self, runner: Runner, feeds: list[tuple[Sequence, Feed]]) -> None:
+        """Feed all at once; where that fails, each by itself, so that only the broken one ends."""
         try:
-            sequence.step(runner)
+            logits = runner.step([feed for _, feed in feeds])
         except Exception as error:  # the rim of one answer: its siblings go on
-            logger.exception("job %s broke in the engine", sequence.ticket.job)
-            sequence.deliver(error)
+            logger.exception("a step over %d answers failed", len(feeds))
+            if len(feeds) == 1:
+                feeds[0][0].fail(error)
+            else:
+                for one in feeds:
+                    self._feed(runner, [one])
             return
-        if not sequence.is_ended:
-            self._running.append(sequence)
+        rows = [row for row, (s, feed) in enumerate(feeds) if s.fed(len(feed.ids))]
+        choosing = [feeds[row][0] for row in rows]
+        if not choosing:
+            return
+        tokens = choose_all(logits[rows], [sequence.sampler for sequence in choosing])
+        for sequence, token in zip(choosing, tokens, strict=True):
+            if token is None:
+                sequence.fail(SpoiltLogitsError())
+            else:
+                sequence.take(token)
