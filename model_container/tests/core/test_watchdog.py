@@ -164,6 +164,33 @@ def test_own_pause_blames_nobody(bench: Bench) -> None:
     assert bench.verdict_within(4) is not None
 
 
+def test_overdue_engine_is_doubted_before_it_is_given_up(bench: Bench) -> None:
+    handle = bench.start()
+    bench.dog.heard(handle, bench.now_s)
+    assert not bench.dog.is_doubtful(bench.now_s + 0.5)
+    assert bench.dog.is_doubtful(bench.now_s + 1.5)
+    assert bench.dog.judge(bench.now_s + 1.5) is None
+    bench.dog.heard(handle, bench.now_s + 1.5)
+    assert not bench.dog.is_doubtful(bench.now_s + 1.5)
+
+
+def test_unanswered_ping_is_doubted_at_once(bench: Bench) -> None:
+    bench.dog.pinged(bench.now_s)
+    assert not bench.dog.is_doubtful(bench.now_s + 0.5)
+    assert bench.dog.is_doubtful(bench.now_s + 1.0)
+
+
+def test_engine_of_unknown_pace_is_not_doubted_for_a_late_token() -> None:
+    bench = Bench(knows_pace=False)
+    bench.start()
+    assert not bench.dog.is_doubtful(bench.now_s + 30)
+
+
+def test_long_prompt_is_no_reason_to_doubt(bench: Bench) -> None:
+    bench.start(chars=200_000)
+    assert not bench.dog.is_doubtful(bench.now_s + 60)
+
+
 def test_estimate_follows_what_it_sees() -> None:
     estimate = Estimate()
     for _ in range(100):

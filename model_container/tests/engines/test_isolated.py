@@ -181,6 +181,19 @@ async def test_stopped_engine_is_noticed_and_made_anew(make: Make, has_job: bool
     await read(engine, make_job())
 
 
+async def test_engine_that_is_late_pauses_and_goes_on_when_it_is_back(make: Make) -> None:
+    engine = await make(replace(USUAL, pong_s=60, gap_cap_s=60), delay_s=0.02)
+    pid = int(engine.status["pid"])
+    answer = asyncio.create_task(read(engine, make_job(text="word " * 50)))
+    await until(lambda: engine._watchdog.gaps.count)
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: not engine.models)
+    os.kill(pid, signal.SIGCONT)
+    await until(lambda: engine.models)
+    assert await answer
+    assert engine.status["pid"] == pid
+
+
 @pytest.mark.parametrize(
     ("word", "why", "patience"),
     [

@@ -9,6 +9,7 @@ from typing import Final
 
 _WEIGHT: Final = 0.1  # of a new sample
 _AT_LEAST: Final = 3.0  # times the usual is never late, however even the samples are
+_FOREVER_S: Final = 1e9
 _CHARS: Final = 1000.0
 _SHORT_CHARS: Final = 200  # below it a prompt's length says nothing
 
@@ -18,6 +19,7 @@ class Patience:
     """How long the main process waits for its engine; all in seconds but where it says so.
 
     pong_s: a process that answers no ping for so long stands still; more while it loads.
+    doubt_s: after so long without an answer, or a sign of life that was due, it gets no new jobs.
     gap_floor_s, gap_cap_s: bounds of the learned deadline between two signs of life.
     first_floor_s, first_cap_s: bounds of that for the prompts that are being read; the cap gives
         way to twice the expected time.
@@ -32,6 +34,7 @@ class Patience:
     """
 
     pong_s: float = 5.0
+    doubt_s: float = 0.75
     loading_pong_s: float = 60.0
     gap_floor_s: float = 5.0
     gap_cap_s: float = 30.0
@@ -145,27 +148,42 @@ class Watchdog:
             return f"{len(self.jobs)} jobs ran and no token came for {silent_s:.1f} s"
         for watched in self.jobs.values():
             since = watched.stopped_at
-            if since is not None and now_s - since > self.patience.stop_s + self._reading_s():
+            if since is not None and now_s - since > self.patience.stop_s + self._reading_s(0.0):
                 return f"a cancelled job has not ended for {now_s - since:.1f} s"
         return None
 
+    def is_doubtful(self, now_s: float) -> bool:
+        """Whether something is overdue: no verdict yet, but no time for a new job either.
+
+        The router's own deadlines are short. Once it knows that the instance pauses it does not
+        give up what only this instance could go on with.
+        """
+        doubt_s = self.patience.doubt_s
+        if self.pinged_at is not None and now_s - self.pinged_at > doubt_s:
+            return True
+        return bool(self.jobs) and now_s - self.sign_at > max(doubt_s, self._late_s())
+
     def silence_s(self) -> float:
         """How long the engine may go without a sign of life, with what it has to do now."""
-        patience, gaps = self.patience, self.gaps
-        gap_s = patience.gap_cap_s
-        if gaps.count >= patience.learned_samples:
-            late_s = gaps.late(1, patience.deviations)
-            gap_s = min(max(late_s, patience.gap_floor_s), patience.gap_cap_s)
-        return max(gap_s, self._reading_s())
+        patience = self.patience
+        gap_s = min(max(self._gap_s(), patience.gap_floor_s), patience.gap_cap_s)
+        return max(gap_s, self._reading_s(patience.first_floor_s))
 
-    def _reading_s(self) -> float:
+    def _late_s(self) -> float:
+        return max(self._gap_s(), self._reading_s(0.0))
+
+    def _gap_s(self) -> float:
+        is_learned = self.gaps.count >= self.patience.learned_samples
+        return self.gaps.late(1, self.patience.deviations) if is_learned else _FOREVER_S
+
+    def _reading_s(self, floor_s: float) -> float:
         patience, unread = self.patience, self._unread()
         if not unread:
             return 0.0
         if not self.reading.count:
             return patience.first_cap_s
         late_s = self.reading.late(unread, patience.deviations)
-        bounded_s = min(max(late_s, patience.first_floor_s), patience.first_cap_s)
+        bounded_s = min(max(late_s, floor_s), patience.first_cap_s)
         return max(bounded_s, 2 * self.reading.mean * unread)
 
     def _unread(self) -> float:

@@ -37,7 +37,7 @@ from motherfluxer_wire.frames import Job, Message, Model, Sampling
 
 logger = logging.getLogger(__name__)
 LOOK_S: Final = 0.25
-PING_EVERY_S: Final = 1.0
+KEEP_EVERY_S: Final = 1.0
 MANY_FAILURES: Final = 3
 AGAIN: Final = "the engine is being started again"
 
@@ -62,6 +62,7 @@ class IsolatedEngine:
         self._patience = patience or Patience()
         self._course = Supervision()
         self._models: list[Model] = []
+        self._usual_models: list[Model] = []
         self._hardware: Facts = {}
         self._last_failure = ""
         self._calls = Calls()
@@ -178,7 +179,7 @@ class IsolatedEngine:
             return failure
         self._go_up(loaded)
         while True:
-            await asyncio.sleep(PING_EVERY_S)
+            await asyncio.sleep(KEEP_EVERY_S)
             idle_s = time.monotonic() - self._watchdog.sign_at if not self._calls else 0.0
             if idle_s >= self._patience.test_every_s and (
                 failure := await self._self_test(loaded.models)
@@ -202,16 +203,23 @@ class IsolatedEngine:
 
     async def _look_after(self, process: HostProcess) -> str:
         """Ping the process and watch its pace; give the reason to end it."""
-        next_ping_at = 0.0
         while True:
             now_s = time.monotonic()
-            if now_s >= next_ping_at:
-                process.send(Ping())
-                self._watchdog.pinged(now_s)
-                next_ping_at = now_s + PING_EVERY_S
             if (why := self._watchdog.judge(now_s)) is not None:
                 return why
+            self._doubt(self._watchdog.is_doubtful(now_s))
+            process.send(Ping())
+            self._watchdog.pinged(now_s)
             await asyncio.sleep(LOOK_S)
+
+    def _doubt(self, is_doubtful: bool) -> None:
+        """Serve nothing new while something is overdue."""
+        is_up = self._course.phase is Phase.READY
+        models = self._usual_models if is_up and not is_doubtful else []
+        if is_up and models != self._models:
+            logger.info("the engine is %s", "late, and gets no new jobs" if is_doubtful else "back")
+            self._models = models
+            self._when_changed()
 
     async def _keep_spare(self, idle_s: float) -> None:
         """Have another process import everything beforehand, once this one has a quiet moment."""
@@ -227,7 +235,8 @@ class IsolatedEngine:
     def _go_up(self, loaded: Ready) -> None:
         now_s = time.monotonic()
         self._course = self._course.passed(now_s)
-        self._models, self._hardware = loaded.models, loaded.hardware
+        self._models = self._usual_models = loaded.models
+        self._hardware = loaded.hardware
         self._is_served.set()
         if self._course.restarts:
             logger.info("the engine serves again (process %d)", self._process.pid)
