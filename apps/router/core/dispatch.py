@@ -158,7 +158,7 @@ def _drawn(state: RouterState, free: list[Instance], job: Job) -> list[Instance]
 
 def _is_everyone_ejected(state: RouterState, job: Job) -> bool:
     """Whether all that serve the job's model are ejected: then ejection says nothing."""
-    serving = state.serving(job.model_name, job.revision)
+    serving = state.each_serving(job.model_name, job.revision)
     return all(instance.record.health is Health.EJECTED for instance in serving)
 
 
@@ -230,6 +230,7 @@ class _Explanation:
         self.eligible = {instance.session for instance in choice.eligible}
         self.holder_id, self.held = figures.holder_of(state, job)
         self.tokens = job.prompt_tokens + job.given_tokens
+        self.costs = self._costs(job.model_name)
 
     def candidate(self, instance: Instance, score: float | None) -> Candidate:
         """Return the row of one instance."""
@@ -243,9 +244,9 @@ class _Explanation:
             held = self.held
             tokens -= held * figures.reused_share(record)
         prefill = decode = None
-        model_name = job.model_name or model_for(state, instance, job)
-        if model_name in instance.models:
-            prefill, decode = figures.costs_s(state, instance, model_name, self.now)
+        costs = self.costs or self._costs(model_for(state, instance, job))
+        if costs is not None and costs.model_name in instance.models:
+            prefill, decode = costs.of(instance)
         failures = 0.0
         if record.failures:
             failures = record.recent_failures(self.now, state.settings.failure_half_life_s)
@@ -263,3 +264,6 @@ class _Explanation:
             score,
             reason,
         )
+
+    def _costs(self, model_name: str | None) -> figures.Costs | None:
+        return figures.Costs(self.state, model_name, self.now) if model_name else None

@@ -42,26 +42,34 @@ def new_tokens(state: RouterState, instance: Instance, job: Job) -> float:
     return job.prompt_tokens + job.given_tokens - held * reused_share(instance.record)
 
 
-def costs_s(
-    state: RouterState, instance: Instance, model_name: str, now: float
-) -> tuple[float | None, float | None]:
-    """Return the uncrowded seconds per prompt token and per answer token.
+class Costs:
+    """What a token costs on any instance with one model, at one moment."""
 
-    Of an untried instance a share of the model's usual figures; None before there are any.
-    """
-    speed = instance.record.speeds.get(model_name)
-    usual = state.models.get(model_name)
-    prefill = decode = None
-    if usual is not None:
-        prefill = usual.speed.prefill.mean or None
-        decode = usual.speed.decode.mean or None
-    if speed is None or not speed.prefill.count:
-        return prefill and prefill * UNTRIED, decode and decode * UNTRIED
-    if speed.decode.count:
-        decode = speed.decode.mean
-    own, idle_s = speed.prefill.mean, now - speed.used_at
-    if prefill is None or own <= prefill or idle_s < _IDLE_HALF_LIFE_S or instance.open_jobs:
-        prefill = own
-    else:
-        prefill += (own - prefill) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S)
-    return prefill, decode
+    def __init__(self, state: RouterState, model_name: str, now: float) -> None:
+        self.model_name, self.now = model_name, now
+        self._prefill = self._decode = None
+        usual = state.models.get(model_name)
+        if usual is not None:
+            self._prefill = usual.speed.prefill.mean or None
+            self._decode = usual.speed.decode.mean or None
+        self._untried = (
+            self._prefill and self._prefill * UNTRIED,
+            self._decode and self._decode * UNTRIED,
+        )
+
+    def of(self, instance: Instance) -> tuple[float | None, float | None]:
+        """Return the uncrowded seconds per prompt token and per answer token.
+
+        Of an untried instance a share of the model's usual figures; None before there are any.
+        """
+        speed = instance.record.speeds.get(self.model_name)
+        if speed is None or not speed.prefill.count:
+            return self._untried
+        usual, own = self._prefill, speed.prefill.mean
+        decode = speed.decode.mean if speed.decode.count else self._decode
+        if usual is None or own <= usual or instance.open_jobs:
+            return own, decode
+        idle_s = self.now - speed.used_at
+        if idle_s < _IDLE_HALF_LIFE_S:
+            return own, decode
+        return usual + (own - usual) * 0.5 ** (idle_s / _IDLE_HALF_LIFE_S), decode

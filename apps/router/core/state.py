@@ -3,6 +3,7 @@
 All of it is plain data, so that msgspec can write it down and read it back.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -155,18 +156,19 @@ class RouterState:
 
     def is_served(self, model_name: str | None, revision: str | None = None) -> bool:
         """Whether any instance takes jobs for a model; None: for any."""
-        return any(
-            serves(instance, model_name, revision) and not instance.is_draining
-            for instance in self.instances.values()
-        )
+        return any(True for _ in self.each_serving(model_name, revision))
 
     def serving(self, model_name: str | None, revision: str | None = None) -> list[Instance]:
         """List the instances that take jobs for a model; None: for any."""
-        return [
-            instance
-            for instance in self.instances.values()
-            if not instance.is_draining and serves(instance, model_name, revision)
-        ]
+        return list(self.each_serving(model_name, revision))
+
+    def each_serving(
+        self, model_name: str | None, revision: str | None = None
+    ) -> Iterator[Instance]:
+        """Yield the instances that take jobs for a model; None: for any."""
+        for instance in self.instances.values():
+            if not instance.is_draining and serves(instance, model_name, revision):
+                yield instance
 
     def fleet_changed(self) -> None:
         """Somebody came, left, or serves something else."""

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Final
 
 from apps.router.core.eligibility import unfit
-from apps.router.core.figures import costs_s, holder_of, reused_share
+from apps.router.core.figures import Costs, holder_of, reused_share
 from apps.router.core.instances import Instance, InstanceRecord
 from apps.router.core.selection.port import Observation
 from apps.router.core.speed import CROWDING, OVERHEAD_TOKENS
@@ -97,13 +97,15 @@ class _Expectation:
         self.holder_id, self.held = holder_of(state, job)
         self.tokens = job.prompt_tokens + job.given_tokens + OVERHEAD_TOKENS
         self.reading = READING * state.settings.usual_output_tokens
+        self.costs = Costs(state, job.model_name, now) if job.model_name else None
+        self.rtt_s = state.settings.region_rtt_s
 
     def score(self, instance: Instance, others: int) -> float:
         """Return the expected seconds on an instance that has so many other jobs."""
         record, state = instance.record, self.state
-        model_name = self.job.model_name or next(iter(instance.models))
+        costs = self.costs or Costs(state, next(iter(instance.models)), self.now)
         score = 0.0
-        prefill, decode = costs_s(state, instance, model_name, self.now)
+        prefill, decode = costs.of(instance)
         if prefill is not None:
             tokens: float = self.tokens
             if self.held and record.instance_id == self.holder_id:
@@ -116,6 +118,7 @@ class _Expectation:
         if record.failures:
             half_life_s = state.settings.failure_half_life_s
             score += FAILURE_S * record.recent_failures(self.now, half_life_s)
-        if instance.region is not None and not _is_measured(record, model_name):
-            score += state.settings.region_rtt_s.get(instance.region, 0.0)
+        rtt_s = self.rtt_s.get(instance.region) if self.rtt_s and instance.region else None
+        if rtt_s and not _is_measured(record, costs.model_name):
+            score += rtt_s
         return score
