@@ -1,9 +1,10 @@
 """What waiting readers are told: their place, and how long it will take. Pure.
 
 The wait follows from the measured service rate: each slot of the model's instances comes free
-once in a mean job's duration.
+once in a mean job's duration, and those before one that could have it as well are served first.
 """
 
+from collections import Counter
 from itertools import islice
 from math import ceil
 from typing import Final
@@ -24,9 +25,12 @@ def show_places(state: RouterState, now: float) -> list[Effect]:
         return []
     state.placed_at = now
     effects: list[Effect] = []
+    before: Counter[str | None] = Counter()
     for place, entry in enumerate(state.queue.in_order(now, settings), start=1):
         job = state.jobs[entry.job_id]
-        effects += _show(state, job, place, _served(state, job.model_name, job.revision, now))
+        served = _served(state, job.model_name, job.revision, now)
+        before[job.model_name] += 1
+        effects += _show(state, job, place, served, _turn(job, before, served))
     return effects
 
 
@@ -38,10 +42,15 @@ def show_place_of(state: RouterState, job_id: str, now: float) -> list[Effect]:
     job = state.jobs.get(job_id)
     if job is None or job.state is not JobState.QUEUED:
         return []
+    served = _served(state, job.model_name, job.revision, now)
+    before: Counter[str | None] = Counter()
     order = islice(state.queue.in_order(now, state.settings), _LOOKED_AT)
-    places = (place for place, entry in enumerate(order, 1) if entry.job_id == job_id)
-    place = next(places, len(state.queue))
-    return _show(state, job, place, _served(state, job.model_name, job.revision, now))
+    for place, entry in enumerate(order, start=1):
+        before[state.jobs[entry.job_id].model_name] += 1
+        if entry.job_id == job_id:
+            return _show(state, job, place, served, _turn(job, before, served))
+    before = Counter(state.jobs[other_id].model_name for other_id in state.queue.entries)
+    return _show(state, job, len(state.queue), served, _turn(job, before, served))
 
 
 def make_room(state: RouterState, now: float) -> list[Effect]:
@@ -89,12 +98,20 @@ def _served(state: RouterState, model_name: str | None, revision: str | None, no
         return known
     serving = state.serving(model_name, revision)
     rate = jobs_per_s(state, serving, model_name)
-    known = state.served[key] = Served(now, len(serving), rate)
+    models = {name for instance in serving for name in instance.models}
+    known = state.served[key] = Served(now, len(serving), rate, models)
     return known
 
 
-def _show(state: RouterState, job: Job, place: int, served: Served) -> list[Effect]:
-    wait_s = float(ceil(place / served.jobs_per_s)) if served.jobs_per_s else None
+def _turn(job: Job, before: Counter[str | None], served: Served) -> int:
+    """Count the jobs up to this one that its instances may have to serve; `before` by model."""
+    if job.model_name is None:
+        return before.total()
+    return before[None] + sum(before[name] for name in served.models | {job.model_name})
+
+
+def _show(state: RouterState, job: Job, place: int, served: Served, turn: int) -> list[Effect]:
+    wait_s = float(ceil(turn / served.jobs_per_s)) if served.jobs_per_s else None
     shown = (place, len(state.queue), served.instances_online, wait_s)
     if job.shown_place == shown:
         return []

@@ -118,11 +118,15 @@ class Holding:
 
 @dataclass(slots=True)
 class Served:
-    """Who served a model at a moment: instances, and how many jobs a second they end; 0 unknown."""
+    """Who served a model at a moment: instances, and how many jobs a second they end; 0 unknown.
+
+    `models`: all that these instances serve.
+    """
 
     at: float
     instances_online: int
     jobs_per_s: float
+    models: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
