@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from motherfluxer_model.bench import bench
+from motherfluxer_model.check import check
 from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.errors import ContainerError
 from motherfluxer_model.options import Options, parse_options
@@ -28,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     try:
         options = parse_options(argv, os.environ)
-        for warning in options.warnings:
-            logger.warning("%s", warning)
         code = asyncio.run(_start(options))
     except ContainerError as error:
         print(f"motherfluxer-model: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if any(thread.name == ENGINE_THREAD for thread in threading.enumerate()):
         # A model that is still loading cannot be interrupted, and must not be waited for.
         sys.stderr.flush()
@@ -48,12 +49,15 @@ async def _start(options: Options) -> int:
 
 
 async def _run(options: Options) -> int:
+    for warning in options.warnings:
+        logger.warning("%s", warning)
     await Program(options, build_engine(options)).run()
     return 0
 
 
 COMMANDS: Final[dict[str, Callable[[Options], Awaitable[int]]]] = {
     "run": _run,
+    "check": check,
     "bench": bench,
 }
 

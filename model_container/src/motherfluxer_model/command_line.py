@@ -9,12 +9,14 @@ ENGINES: Final = ("transformers", "echo")
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
 COMMANDS: Final = {
     "run": "load a model and serve it until stopped",
+    "check": "look at everything that must be well before this instance joins, and give advice",
     "bench": "load a model and measure its speed at 1, 2, 4, ... jobs at once; needs no router",
 }
 EPILOG: Final = (
     "Every option can also be set in the environment: --router is MOTHERFLUXER_ROUTER, "
     "--credential-file is MOTHERFLUXER_CREDENTIAL_FILE, and so on. Exit codes: 0 drained or "
-    "stopped, 2 usage, 3 credential refused, 4 the model cannot be loaded, 5 replaced by "
+    "stopped, 1 a check failed, 2 usage, 3 credential refused, 4 the model cannot be loaded, "
+    "5 replaced by "
     "another container of the same name, 6 the router no longer speaks this protocol."
 )
 

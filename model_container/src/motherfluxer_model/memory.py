@@ -14,3 +14,27 @@ def resident_bytes(pid: int) -> int | None:
     except (OSError, IndexError):
         return None
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def available_bytes() -> int | None:
+    """Give the memory that can still be had: the machine's, or what is left to this container."""
+    counts = [count for count in (_machine_available(), _group_available()) if count is not None]
+    return min(counts, default=None)
+
+
+def _machine_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kib = next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return int(kib) * 1024
+
+
+def _group_available() -> int | None:
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = int((group / "memory.max").read_text())  # "max" where there is no limit
+        return max(0, most - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        return None

@@ -8,6 +8,11 @@ LINK_PATH: Final = "/ws/instances/"
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
+def is_path(model: str) -> bool:
+    """Tell whether a model is named by a place on this disk, not by a hub's id."""
+    return model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model
+
+
 def fit_router_url(text: str) -> str:
     """Make the link's websocket address from any address of the site.
 

@@ -13,6 +13,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
+from motherfluxer_model.core.names import is_path
+from motherfluxer_model.core.sizes import FLOAT32_UP_TO_BYTES
 from motherfluxer_model.errors import EngineLoadError
 
 _SMALL_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
@@ -21,7 +23,6 @@ _TOKENIZER_FILE: Final = re.compile(
     r"|chat_template\.jinja|config\.json|generation_config\.json|.*\.model)"
 )
 _BLOB_NAME: Final = re.compile(r"[0-9a-f]{64}")
-_FLOAT32_UP_TO_BYTES: Final = 2 * 1024**3
 _ONE_THREAD_UP_TO: Final = 50_000_000  # parameters: threads cost more than they bring
 _DEFAULT_CONTEXT_TOKENS: Final = 2048
 KEPT_SHARE: Final = 0.1
@@ -45,7 +46,7 @@ def find_folder(model: str, revision: str | None) -> Path:
     """Give the folder with the model's files; a hub id is fetched first. Raises EngineLoadError."""
     if Path(model).is_dir():
         return Path(model)
-    if model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model:
+    if is_path(model):
         raise EngineLoadError(f"there is no folder {model!r}")
     try:
         folder = _fetch(model, revision, "*.safetensors")
@@ -126,7 +127,7 @@ def _choose_dtype(folder: Path, dtype: str, device: str) -> torch.dtype | str:
     if device == "cuda":
         return "auto"
     size = sum(path.stat().st_size for path in weight_files(folder))
-    return torch.float32 if size <= _FLOAT32_UP_TO_BYTES else torch.bfloat16
+    return torch.float32 if size <= FLOAT32_UP_TO_BYTES else torch.bfloat16
 
 
 def _choose_threads(model: Any) -> int:

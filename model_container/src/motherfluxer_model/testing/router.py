@@ -125,6 +125,7 @@ class ScriptedRouter:
         self.on_hello: Callable[[Hello], Welcome | None] = welcome_all
         self.refuse_with: tuple[int, dict[str, str]] | None = None
         self.refused_count = 0
+        self.visits_count = 0  # connections that ended without a word
         self._server: Server | None = None
         self._arrivals: asyncio.Queue[InstanceSide] = asyncio.Queue()
 
@@ -175,7 +176,11 @@ class ScriptedRouter:
         return Response(status, phrase, Headers(headers | {"Connection": "close"}), body)
 
     async def _serve(self, websocket: ServerConnection) -> None:
-        hello = codec.decode_from_instance(await websocket.recv())
+        try:
+            hello = codec.decode_from_instance(await websocket.recv())
+        except ConnectionClosed:
+            self.visits_count += 1
+            return
         assert isinstance(hello, Hello)  # noqa: S101  a test wants to know
         welcome = self.on_hello(hello)
         if welcome is None:

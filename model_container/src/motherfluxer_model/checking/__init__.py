@@ -1,0 +1,1 @@
+"""What `motherfluxer-model check` looks at, by the place it looks."""
