@@ -103,7 +103,7 @@ async def _wait_for_text(stream: JobStream) -> None:
     """Wait for the answer's beginning or its end, though not for long."""
     try:
         async with asyncio.timeout(CONF.start_within_s):
-            async for event in stream.read():
+            async for event in stream.read(tells_places=False):
                 if isinstance(event, Piece | Ended):
                     return
     except TimeoutError:
@@ -148,7 +148,7 @@ async def _tell_pieces(stream: JobStream, writer: ChunkWriter, teller: _Teller) 
     if not stream.text and stream.ended is None:
         await teller.send(KEEP_ALIVE)
     opening = writer.opening()
-    async for event in stream.read():
+    async for event in stream.read(tells_places=False):
         if isinstance(event, Piece):
             await teller.send(opening + writer.piece(event.text))
             opening = b""

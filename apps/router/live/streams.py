@@ -107,13 +107,20 @@ class JobStream:
         self._token_ids: list[int] | None = None if request.beginning else []
         self._fingerprint: str | None = None
         self._changed = asyncio.Event()
+        self._moved_up = asyncio.Event()
 
-    async def read(self, offset: int = 0) -> AsyncIterator[StreamEvent]:
-        """Yield what happens, from `offset` characters into the text until the end."""
+    async def read(
+        self, offset: int = 0, *, tells_places: bool = True
+    ) -> AsyncIterator[StreamEvent]:
+        """Yield what happens, from `offset` characters into the text until the end.
+
+        Who wants no places is not woken for each: programs may wait by the hundred.
+        """
         shown: Waiting | Started | None = None
         while True:
-            changed = self._changed
-            if self._position is not None and self._position != shown:
+            changed = self._moved_up if tells_places else self._changed
+            is_told = tells_places or not isinstance(self._position, Waiting)
+            if is_told and self._position is not None and self._position != shown:
                 shown = self._position
                 yield shown
             if len(self.text) > offset:
@@ -164,7 +171,8 @@ class JobStream:
         """Tell the readers their place in the queue."""
         if self.ended is None:
             self._position = place
-            self._wake()
+            moved_up, self._moved_up = self._moved_up, asyncio.Event()
+            moved_up.set()
 
     def begin_attempt(self, started: Started, *, owner: str, fingerprint: str | None) -> None:
         """Give the stream to one link; what any other sends is ignored from now on."""
@@ -259,5 +267,7 @@ class JobStream:
             self._token_ids.extend(chunk.token_ids)
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        events = self._changed, self._moved_up
+        self._changed, self._moved_up = asyncio.Event(), asyncio.Event()
+        for event in events:
+            event.set()
