@@ -7,6 +7,7 @@ import pytest
 
 from motherfluxer_model.errors import UsageError
 from motherfluxer_model.options import Options, parse_options
+from motherfluxer_model.upstream import Upstream
 
 LEAST = ["run", "--router", "http://localhost:8000", "--credential", "mfi_x", "--model", "a/phi-2"]
 
@@ -123,6 +124,40 @@ def test_folder_is_announced_by_its_own_name(
     monkeypatch.chdir(folder)
     options = parse_options([*LEAST[:-1], "."], {})
     assert options.model_name == "motherfluxer-tiny"
+
+
+def test_server_needs_an_address_and_no_model(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-1\n")
+    env = {"MOTHERFLUXER_UPSTREAM_KEY_FILE": str(file), "MOTHERFLUXER_UPSTREAM": "http://h:1/"}
+    options = parse_options([*LEAST[:-2], "--engine", "openai"], env)
+    assert options.upstream == Upstream(url="http://h:1/v1", key="sk-1")
+    assert (options.model, options.model_name) == ("", "")
+    assert "sk-1" not in repr(options)
+
+
+def test_server_can_be_asked_for_several_models() -> None:
+    more = ["--engine", "openai", "--upstream", "https://h/api/v1", "--upstream-key", "sk"]
+    options = parse(*more, "--model", "a/b, c:7b,", "--context-tokens", "4096")
+    assert options.upstream == Upstream("https://h/api/v1", "sk", ("a/b", "c:7b"), 4096)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "which server"),
+        (["--upstream", "h:8000"], "should look like"),
+        (["--upstream", "http://me:secret@h/v1"], "no user, password"),
+        (["--upstream", "http://h", "--upstream-key-file", "/no/such"], "cannot be read"),
+        (["--upstream", "http://h", "--upstream-key", "two words"], "no key has"),
+        (["--upstream", "http://h", "--upstream-template", "/no/such"], "--upstream-template"),
+        (["--upstream", "http://h", "--context-tokens", "many"], "--context-tokens"),
+    ],
+)
+def test_nonsense_about_the_server_is_named(more: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        parse("--engine", "openai", *more)
+    assert "secret" not in str(caught.value)
 
 
 def test_echo_needs_no_model() -> None:

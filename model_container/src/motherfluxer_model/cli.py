@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
-    for talkative in ("websockets", "httpx", "httpcore"):
+    for talkative in ("websockets", "httpx", "httpx2", "httpcore", "httpcore2"):
         logging.getLogger(talkative).setLevel(logging.ERROR)  # headers hold the credential
     code = 0
     try:

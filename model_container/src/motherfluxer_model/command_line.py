@@ -5,7 +5,7 @@ from typing import Final
 
 from motherfluxer_model import __version__
 
-ENGINES: Final = ("transformers", "echo")
+ENGINES: Final = ("transformers", "openai", "echo")
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
 COMMANDS: Final = {
     "run": "load a model and serve it until stopped",
@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=words, description=words, epilog=EPILOG)
         _add_link_options(command)
         _add_model_options(command)
+        _add_upstream_options(command)
         _add_serving_options(command)
         if name == "bench":
             _add_bench_options(command)
@@ -59,6 +60,24 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
     add("--dtype", choices=DTYPES, help="the weights' type while running (default: auto)")
     add("--threads", metavar="N", help="CPU threads (default: by the model's size)")
     add("--echo-delay-ms", metavar="MS", help="pause before each word of the echo engine")
+
+
+def _add_upstream_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group(
+        "the server behind the openai engine",
+        "There --model names what the server calls the models to serve, with commas between them; "
+        "without it all that the server lists are served.",
+    )
+    add = group.add_argument
+    add("--upstream", metavar="URL", help="its address, for example http://127.0.0.1:8000/v1")
+    add("--upstream-key-file", metavar="FILE", help="a file that holds the key it asks for")
+    add("--upstream-key", metavar="TEXT", help="the key itself; a file is safer")
+    add("--context-tokens", metavar="N", help="the models' context, where it does not tell")
+    add(
+        "--upstream-template",
+        metavar="FILE_OR_FOLDER",
+        help="the models' chat template, or their folder; lets servers continue that cannot else",
+    )
 
 
 def _add_serving_options(command: argparse.ArgumentParser) -> None:

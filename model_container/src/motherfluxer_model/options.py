@@ -19,6 +19,7 @@ from motherfluxer_model.credential import STDIN, fit_credential, is_open_to_othe
 from motherfluxer_model.dialling import make_tls
 from motherfluxer_model.errors import UsageError
 from motherfluxer_model.given import Given
+from motherfluxer_model.upstream import Upstream, parse_upstream
 from motherfluxer_wire.limits import MAX_SLOTS_COUNT
 
 DEFAULT_HEALTH_PORT: Final = 8090
@@ -60,6 +61,7 @@ class Options:
     levels: tuple[int, ...] = ()
     seconds: float = DEFAULT_SECONDS
     is_json: bool = False
+    upstream: Upstream | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -70,7 +72,7 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
     is_json = bool(arguments.pop("json", False))
     given = Given(arguments, environ)
     engine = given.one_of("engine", ENGINES, "transformers")
-    model = given.text("model") or ("echo" if engine == "echo" else None)
+    model = given.text("model") or {"echo": "echo", "openai": ""}.get(engine)
     if model is None:
         raise UsageError("which model? Give --model, a hub id or a folder")
     router_url, credential = "", _Secret("")
@@ -82,7 +84,7 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         credential=credential.text,
         command=command,
         engine=engine,
-        model_name=fit_model_name(given.text("model_name") or _last_part(model)),
+        model_name=_model_name(engine, given.text("model_name"), model),
         name=_name(given.text("name")),
         slots=given.count("slots", DEFAULT_SLOTS, 1, MAX_SLOTS_COUNT),
         health_port=given.count("health_port", DEFAULT_HEALTH_PORT, 0, 65535),
@@ -99,8 +101,16 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         levels=_levels(given) if command == "bench" else (),
         seconds=given.number("seconds", DEFAULT_SECONDS, 0.1, 3600),
         is_json=is_json,
+        upstream=parse_upstream(given) if engine == "openai" else None,
         warnings=credential.warnings,
     )
+
+
+def _model_name(engine: str, chosen: str | None, model: str) -> str:
+    """Give the name to announce; "" leaves it to what an `openai` engine's server lists."""
+    if engine == "openai" and not chosen:
+        return ""
+    return fit_model_name(chosen or _last_part(model))
 
 
 def _last_part(model: str) -> str:

@@ -10,11 +10,13 @@ from motherfluxer_model.desk import Desk
 from motherfluxer_model.engines.echo import EchoEngine
 from motherfluxer_model.engines.isolated import IsolatedEngine, Recipe
 from motherfluxer_model.engines.port import Engine
+from motherfluxer_model.errors import EngineLoadError
 from motherfluxer_model.health import HealthServer
 from motherfluxer_model.link import Identity, Link
 from motherfluxer_model.options import Options
 from motherfluxer_model.overview import EngineState, Overview
 from motherfluxer_model.pages import make_pages
+from motherfluxer_model.upstream import Upstream
 
 logger = logging.getLogger(__name__)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -27,10 +29,22 @@ PRELOAD: Final = (
 
 
 def build_engine(options: Options) -> Engine:
-    """Make the engine that was asked for."""
+    """Make the engine that was asked for. Raises EngineLoadError where it is not installed."""
     if options.engine == "echo":
         return EchoEngine(options.model_name, delay_s=options.echo_delay_ms / 1000)
+    if options.upstream is not None:
+        return _build_openai(options, options.upstream)
     return IsolatedEngine(Recipe(TRANSFORMERS, transformers_arguments(options), PRELOAD))
+
+
+def _build_openai(options: Options, upstream: Upstream) -> Engine:
+    try:
+        # its libraries are installed only where this engine runs
+        from motherfluxer_model.engines.openai import OpenAIEngine
+    except ImportError as error:
+        words = f"{error}; install what it needs: pip install '.[openai]'"
+        raise EngineLoadError(words) from error
+    return OpenAIEngine(upstream, model_name=options.model_name, revision=options.revision)
 
 
 def transformers_arguments(options: Options) -> dict[str, Any]:
@@ -76,7 +90,8 @@ class Program:
 
     async def _serve(self) -> None:
         options = self._options
-        logger.info("I am %s; loading %s (%s)", options.name, options.model, options.engine)
+        source = options.upstream.url if options.upstream else options.model
+        logger.info("I am %s; loading %s (%s)", options.name, source, options.engine)
         started = time.monotonic()
         try:
             await self._engine.prepare()

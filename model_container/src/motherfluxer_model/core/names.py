@@ -28,6 +28,20 @@ def fit_router_url(text: str) -> str:
     return urlunsplit((scheme, parts.netloc, path, "", ""))
 
 
+def fit_upstream_url(text: str) -> str:
+    """Make the base address of an OpenAI-compatible server, `…/v1` where no path is given.
+
+    Raises ValueError, with words for the operator, when it is no address.
+    """
+    parts = urlsplit(text.strip())
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"the server's address should look like http://host:8000/v1, not {text!r}")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("the server's address must hold no user, password, query or fragment")
+    path = parts.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
+    return urlunsplit((parts.scheme.lower(), parts.netloc, path, "", ""))
+
+
 def fit_instance_name(text: str) -> str:
     """Make a stable instance name (1 to 64 of a-z, 0-9 and -) from any text, say a host name."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].strip("-")
