@@ -24,11 +24,13 @@ BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 # What touches a database, a bus or a whole site runs on both.
 ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/conformance")
 # Once is enough: the first two start what `make run` starts, the embedded default by design; the
-# others are about links, processes and memory, where another database changes nothing.
+# others are about links, processes, order and memory, where another database changes nothing.
 EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_local.py",
     "tests/acceptance/test_first_hour.py",
     "tests/acceptance/test_chaos.py",
+    "tests/acceptance/test_every_token.py",
+    "tests/acceptance/test_fairness.py",
     "tests/integration/router/test_nothing_left.py",
 )
 ALLOWED_SKIP: Final = "gpu:"
