@@ -18,7 +18,7 @@ from motherfluxer_model.program import build_engine
 async def bench(options: Options) -> int:
     """Load, measure each level, print; give the process's exit code. Raises ContainerError."""
     async with prepared_engine(replace(options, slots=max(options.levels))) as engine:
-        _say(f"loaded {options.model} on {engine.hardware.get('device', '?')}")
+        _say(f"loaded {options.source} on {engine.hardware.get('device', '?')}")
         meter, levels = Meter(engine), []
         for concurrency in options.levels:
             _say(f"{concurrency} at once, {options.seconds:g} s …")
@@ -45,7 +45,7 @@ def _figures(options: Options, engine: Engine, levels: list[Level]) -> dict[str,
     return {
         "version": __version__,
         "engine": options.engine,
-        "model": options.model,
+        "model": options.source,
         "dtype": options.dtype,
         "hardware": engine.hardware,
         "levels": [level.as_dict() for level in levels],

@@ -24,7 +24,7 @@ async def check(options: Options) -> int:
 
 async def look(options: Options) -> AsyncIterator[Finding]:
     """Look at options, the way to the router, the machine and the model, in this order."""
-    about = f"{options.name} serves {options.model} ({options.engine}), motherfluxer-model"
+    about = f"{options.name} serves {options.source} ({options.engine}), motherfluxer-model"
     yield Finding("options", Grade.OK, f"{about} {__version__}")
     for warning in options.warnings:
         yield Finding("options", Grade.WARNING, warning)

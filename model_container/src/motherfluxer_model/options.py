@@ -64,6 +64,11 @@ class Options:
     upstream: Upstream | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def source(self) -> str:
+        """Where the answers come from: a server's address, a hub id or a folder."""
+        return self.upstream.url if self.upstream is not None else self.model
+
 
 def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Options:
     """Read command line and environment, the command line first. Raises UsageError."""
@@ -102,7 +107,7 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         seconds=given.number("seconds", DEFAULT_SECONDS, 0.1, 3600),
         is_json=is_json,
         upstream=parse_upstream(given) if engine == "openai" else None,
-        warnings=credential.warnings,
+        warnings=credential.warnings + _key_warnings(given),
     )
 
 
@@ -148,6 +153,11 @@ def _secret(given: Given) -> _Secret:
     if name := given.setting("credential_file"):
         return _secret_file(name)
     return _Secret(fit_credential(""))
+
+
+def _key_warnings(given: Given) -> tuple[str, ...]:
+    words = "the server's key stands in the process list; give --upstream-key-file instead"
+    return (words,) if given.argument("upstream_key") else ()
 
 
 def _secret_file(name: str) -> _Secret:

@@ -7,12 +7,15 @@ import time
 from typing import Any, Final
 
 from motherfluxer_model.desk import Desk
+from motherfluxer_model.dialling import show_proxy
 from motherfluxer_model.engines.echo import EchoEngine
 from motherfluxer_model.engines.isolated import IsolatedEngine, Recipe
 from motherfluxer_model.engines.port import Engine
 from motherfluxer_model.errors import EngineLoadError
+from motherfluxer_model.greeting import describe_machine, describe_model, introduce
 from motherfluxer_model.health import HealthServer
 from motherfluxer_model.link import Identity, Link
+from motherfluxer_model.memory import available_bytes
 from motherfluxer_model.options import Options
 from motherfluxer_model.overview import EngineState, Overview
 from motherfluxer_model.pages import make_pages
@@ -74,6 +77,8 @@ class Program:
         """Do everything. Raises ContainerError."""
         health = HealthServer(make_pages(self._overview))
         options = self._options
+        for line in introduce(options.name, options.source, options.engine):
+            logger.info("%s", line)
         may_move = not options.is_health_port_chosen
         await health.start(options.health_host, options.health_port, may_move=may_move)
         logger.info("status page at %s/, health at %s/healthz", health.url, health.url)
@@ -90,8 +95,6 @@ class Program:
 
     async def _serve(self) -> None:
         options = self._options
-        source = options.upstream.url if options.upstream else options.model
-        logger.info("I am %s; loading %s (%s)", options.name, source, options.engine)
         started = time.monotonic()
         try:
             await self._engine.prepare()
@@ -99,15 +102,7 @@ class Program:
             self._overview.prepared = EngineState.FAILED
             raise
         self._overview.prepared = EngineState.READY
-        for model in self._engine.models:
-            logger.info(
-                "serving %s: %d tokens of context, %d jobs at once, on %s; loaded in %.1f s",
-                model.name,
-                model.context_tokens,
-                options.slots,
-                self._engine.hardware.get("device", "?"),
-                time.monotonic() - started,
-            )
+        self._describe(time.monotonic() - started)
         identity = Identity(
             options.router_url,
             options.name,
@@ -119,9 +114,15 @@ class Program:
         hardware = self._engine.hardware
         self._link = Link(identity, self._desk, hardware=hardware)
         self._overview.link = self._link
-        logger.info("connecting to %s", options.router_url)
+        logger.info("connecting to %s%s", options.router_url, show_proxy(options.router_url))
         await self._link.run()
         logger.info("drained, leaving")
+
+    def _describe(self, took_s: float) -> None:
+        for model in self._engine.models:
+            logger.info("%s", describe_model(model, self._options.slots, took_s))
+        taken = sum(self._overview.memory_bytes().values())
+        logger.info("%s", describe_machine(self._engine.hardware, taken, available_bytes()))
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -137,7 +137,7 @@ def _served(view: Overview) -> Rows:
         revision = f", revision {model.revision}" if model.revision else ""
         rows.append((model.name, f"{model.context_tokens:,} tokens of context{revision}{can}"))
     if not rows:
-        rows.append((view.options.model_name or view.options.model, "not loaded"))
+        rows.append((view.options.model_name or view.options.source, "not loaded"))
     rows.append(("Engine", f"{view.options.engine}, {view.engine_state}"))
     if view.models:
         rows += [(_title(key), str(value)) for key, value in view.engine.hardware.items()]

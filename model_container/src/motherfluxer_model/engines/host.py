@@ -183,7 +183,7 @@ def main(argv: Sequence[str]) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
-    for talkative in ("httpx", "httpcore"):
+    for talkative in ("httpx", "httpcore", "httpx2", "httpcore2"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
     preload(modules)
     asyncio.run(serve(socket.socket(fileno=int(descriptor))))

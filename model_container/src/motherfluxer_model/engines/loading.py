@@ -1,27 +1,27 @@
-"""Finding a model's files, telling them apart by a digest, and loading them."""
+"""Telling models apart by a digest of their files, and loading them."""
 
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils import logging as library_logging
 
-from motherfluxer_model.core.names import is_path
 from motherfluxer_model.core.sizes import FLOAT32_UP_TO_BYTES
+from motherfluxer_model.engines.fetching import weight_files
 from motherfluxer_model.errors import EngineLoadError
+from motherfluxer_model.progress import Step
 
-_SMALL_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
 _TOKENIZER_FILE: Final = re.compile(
     r"(tokenizer.*|vocab.*|merges\.txt|special_tokens_map\.json|added_tokens\.json"
     r"|chat_template\.jinja|config\.json|generation_config\.json|.*\.model)"
 )
+_BLOCK_BYTES: Final = 4 * 1024**2
 _BLOB_NAME: Final = re.compile(r"[0-9a-f]{64}")
 _ONE_THREAD_UP_TO: Final = 50_000_000  # parameters: threads cost more than they bring
 _DEFAULT_CONTEXT_TOKENS: Final = 2048
@@ -40,42 +40,25 @@ class LoadedModel:
     context_tokens: int
     end_ids: frozenset[int]
     vocabulary_count: int
-
-
-def find_folder(model: str, revision: str | None) -> Path:
-    """Give the folder with the model's files; a hub id is fetched first. Raises EngineLoadError."""
-    if Path(model).is_dir():
-        return Path(model)
-    if is_path(model):
-        raise EngineLoadError(f"there is no folder {model!r}")
-    try:
-        folder = _fetch(model, revision, "*.safetensors")
-        if not weight_files(folder):
-            folder = _fetch(model, revision, "*.bin")
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise EngineLoadError(f"cannot fetch {model!r} from the hub: {error}") from error
-    return folder
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """List the weights: safetensors where there are any."""
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    threads: int
+    parameters: int
 
 
 def digest_folder(folder: Path) -> str:
     """Give the fingerprint: a digest of weights, tokenizer and configuration."""
     files = set(weight_files(folder))
     files |= {path for path in folder.iterdir() if _TOKENIZER_FILE.fullmatch(path.name)}
+    present = sorted(path for path in files if path.is_file())
     whole = hashlib.sha256()
-    for path in sorted(path for path in files if path.is_file()):
-        whole.update(f"{path.name}\0{_digest_file(path)}\n".encode())
+    with Step("reading the weights", sum(_read_bytes(path) for path in present)) as step:
+        for path in present:
+            whole.update(f"{path.name}\0{_digest_file(path, step)}\n".encode())
     return f"sha256-{whole.hexdigest()}"
 
 
 def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
     """Load model and tokenizer, in this thread and for it. Raises EngineLoadError."""
-    quieten: Any = disable_progress_bar  # untyped in the library
-    quieten()
+    _show_loading()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -86,7 +69,9 @@ def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
         raise EngineLoadError(f"cannot load the model in {folder}: {error}") from error
     module: Any = model  # `from_pretrained` has put it into evaluation mode already
     module.requires_grad_(False).to(device)
-    torch.set_num_threads(threads or _choose_threads(model))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    threads = threads or _choose_threads(parameters)
+    torch.set_num_threads(threads)
     config = model.config.get_text_config()
     return LoadedModel(
         model=model,
@@ -95,6 +80,8 @@ def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
         context_tokens=_context_tokens(config, tokenizer),
         end_ids=_end_ids(model, tokenizer),
         vocabulary_count=int(config.vocab_size),
+        threads=threads,
+        parameters=parameters,
     )
 
 
@@ -105,20 +92,26 @@ def usual_kept_bytes(device: str) -> int:
     return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * KEPT_SHARE)
 
 
-def _fetch(model: str, revision: str | None, weights: str) -> Path:
-    wanted = [*_SMALL_FILES, weights]
-    folder = snapshot_download(
-        model, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"]
-    )
-    return Path(folder)
-
-
-def _digest_file(path: Path) -> str:
+def _named_digest(path: Path) -> str | None:
+    """Give the digest that the hub's cache has named a large file by."""
     target = path.resolve()
-    if target.parent.name == "blobs" and _BLOB_NAME.fullmatch(target.name):
-        return target.name  # the hub's cache names large files by this very digest
+    is_named = target.parent.name == "blobs" and _BLOB_NAME.fullmatch(target.name)
+    return target.name if is_named else None
+
+
+def _read_bytes(path: Path) -> int:
+    return 0 if _named_digest(path) else path.stat().st_size
+
+
+def _digest_file(path: Path, step: Step) -> str:
+    if (named := _named_digest(path)) is not None:
+        return named
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            step.advance(len(block))
+    return digest.hexdigest()
 
 
 def _choose_dtype(folder: Path, dtype: str, device: str) -> torch.dtype | str:
@@ -130,8 +123,38 @@ def _choose_dtype(folder: Path, dtype: str, device: str) -> torch.dtype | str:
     return torch.float32 if size <= FLOAT32_UP_TO_BYTES else torch.bfloat16
 
 
-def _choose_threads(model: Any) -> int:
-    count = sum(parameter.numel() for parameter in model.parameters())
+def _show_loading() -> None:
+    """Let our own lines tell how far the library's load is, and its bar draw nothing."""
+    library: Any = library_logging  # untyped
+    library.disable_progress_bar()
+    if hasattr(library, "set_tqdm_hook"):
+        library.set_tqdm_hook(lambda make, args, kwargs: _Watched(make(*args, **kwargs), args))
+
+
+class _Watched:
+    """A library's bar over a list, with a step of ours beside it."""
+
+    def __init__(self, bar: Any, args: tuple[Any, ...]) -> None:
+        self._bar = bar
+        self._total = len(args[0]) if args and hasattr(args[0], "__len__") else 0
+
+    def __iter__(self) -> Iterator[Any]:
+        with Step("loading the weights", self._total, is_bytes=False) as step:
+            for item in self._bar:
+                yield item
+                step.advance(1)
+
+    def __enter__(self) -> Any:
+        return self._bar.__enter__()
+
+    def __exit__(self, *error: object) -> Any:
+        return self._bar.__exit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bar, name)
+
+
+def _choose_threads(count: int) -> int:
     return 1 if count <= _ONE_THREAD_UP_TO else len(os.sched_getaffinity(0))
 
 

@@ -14,10 +14,10 @@ from motherfluxer_model.core.answer import Finished, Piece
 from motherfluxer_model.core.stops import StopFinder
 from motherfluxer_model.core.text import AnswerText
 from motherfluxer_model.engines.detokenise import make_decoder
+from motherfluxer_model.engines.fetching import find_folder
 from motherfluxer_model.engines.loading import (
     LoadedModel,
     digest_folder,
-    find_folder,
     load_folder,
     usual_kept_bytes,
 )
@@ -90,13 +90,18 @@ class TransformersEngine:
     @property
     def hardware(self) -> dict[str, str | int | float]:
         """What the model runs on."""
-        if self._loaded is not None and self._loaded.device == "cuda":
+        if self._loaded is None:
+            return {"device": "cpu", "cpu_count": os.cpu_count() or 1}
+        about: dict[str, str | int | float] = {
+            "dtype": str(self._loaded.model.dtype).removeprefix("torch."),
+            "parameters_millions": round(self._loaded.parameters / 1e6, 1),
+        }
+        if self._loaded.device == "cuda":
             memory = torch.cuda.get_device_properties(0).total_memory
-            return {
-                "device": torch.cuda.get_device_name(0),
-                "gpu_memory_gib": round(memory / 2**30, 1),
-            }
-        return {"device": "cpu", "cpu_count": os.cpu_count() or 1}
+            name = torch.cuda.get_device_name(0)
+            return {"device": name, "gpu_memory_gib": round(memory / 2**30, 1), **about}
+        cores = {"cpu_count": os.cpu_count() or 1, "threads": self._loaded.threads}
+        return {"device": "cpu", **cores, **about}
 
     @property
     def status(self) -> dict[str, str | int | float]:
