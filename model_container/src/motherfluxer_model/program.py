@@ -75,6 +75,7 @@ class Program:
 
     async def run(self) -> None:
         """Do everything. Raises ContainerError."""
+        self._listen_to_signals()
         health = HealthServer(make_pages(self._overview))
         options = self._options
         for line in introduce(options.name, options.source, options.engine):
@@ -82,9 +83,10 @@ class Program:
         may_move = not options.is_health_port_chosen
         await health.start(options.health_host, options.health_port, may_move=may_move)
         logger.info("status page at %s/, health at %s/healthz", health.url, health.url)
-        self._listen_to_signals()
         try:
             self._work = asyncio.create_task(self._serve())
+            if self._signals_count:
+                self._leave()
             await self._work
         except asyncio.CancelledError:
             logger.info("stopped")
