@@ -53,7 +53,8 @@ class CoreSettings:
         max_wait_s: how long a person's job stays in the queue.
         max_wait_program_s: how long a program's does; its own deadline is usually near.
         come_back_s: how long an interrupted job waits for its instance to be back while the others
-            that are connected have failed it or can't go on with it.
+            that are connected have failed it or can't go on with it; and how long a late attempt
+            is borne with that nobody else could have.
         no_instance_retry_s: after how long a program is told to come back when no instance serves
             its model.
         queue_full_retry_s: the same when the queue is full.

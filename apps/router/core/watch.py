@@ -2,6 +2,7 @@
 
 from apps.router.core import learning
 from apps.router.core.effects import CloseLink, Effect
+from apps.router.core.eligibility import unfit
 from apps.router.core.endings import attempt_late
 from apps.router.core.fleet import remove_instance
 from apps.router.core.instances import Instance
@@ -55,9 +56,20 @@ def _late_jobs(state: RouterState, instance: Instance, now: float) -> list[Effec
         if job is None or job.session != instance.session:
             continue
         outcome = _lateness(state, instance, job, now)
-        if outcome is not None:
+        if outcome is not None and not _is_borne_with(state, instance, job, now):
             effects += attempt_late(state, job, instance, outcome, now)
     return effects
+
+
+def _is_borne_with(state: RouterState, instance: Instance, job: Job, now: float) -> bool:
+    """Whether a late attempt stays where it is: nobody else could have the job.
+
+    The network may be away, or the engine about to be made anew: then the job waits for it.
+    """
+    others = (other for other in state.instances.values() if other is not instance)
+    if any(unfit(state, other, job) is None for other in others):
+        return False
+    return _lateness(state, instance, job, now - state.settings.come_back_s) is None
 
 
 def _lateness(

@@ -3,12 +3,17 @@
 import pytest
 
 from apps.router.core import effects
-from apps.router.core.values import AttemptOutcome
+from apps.router.core.values import AttemptOutcome, Offer
 from tests.unit.router.core.board import TICK_S, Board
 
 
 def late_after(board: Board, job_id: str, *, silent: tuple[str, ...] = ()) -> float:
-    """Wait until a job's attempt is ended for its lateness; return how long that took."""
+    """Wait until a job's attempt is ended for its lateness; return how long that took.
+
+    Another instance could have it: where nobody could, a late attempt is borne with.
+    """
+    if len(board.state.instances) == 1:
+        board.join("other")
     began, before = board.now, len(board.outcomes(job_id))
     while len(board.outcomes(job_id)) == before:
         assert board.now - began < 120, "never late"
@@ -138,6 +143,7 @@ def test_progress_of_a_sibling_does_not_excuse_a_stuck_job() -> None:
     for job in ("stuck", "alive"):
         board.submit(job, prompt_tokens=0)
         board.progress(job)
+    board.join("other")
     for n in range(2, 12):
         board.wait(0.5)
         if "alive" in board.state.jobs:
@@ -155,6 +161,60 @@ def test_long_prompt_that_the_instance_reads_for_another_job_is_waited_for() -> 
     took_s = late_after(board, "writing")
     reading_s = 5.0 * 1.12
     assert 2.5 + reading_s < took_s <= 2.5 + reading_s + TICK_S + 1e-6
+
+
+# -- nobody else -------------------------------------------------------------------------------
+
+
+def test_late_attempt_that_nobody_else_could_have_is_borne_with_for_a_while() -> None:
+    board = Board()
+    board.join("a")
+    board.submit("j")
+    board.progress("j")
+    board.wait(9.0)  # the gap of an unknown instance, and what an instance may take to come back
+    assert board.outcomes("j") == []
+    assert effects.CancelAttempt("a", "j", 1, "stuck") not in board.told
+    board.wait(1.0)
+    assert board.outcomes("j") == [AttemptOutcome.STUCK]
+    assert board.refusal("j") is not None
+
+
+def test_late_attempt_that_gets_on_again_was_nobodys_fault() -> None:
+    board = Board()
+    board.join("a")
+    board.submit("j")
+    board.progress("j")
+    for n in range(2, 6):
+        board.wait(8.0)
+        board.progress("j", n)
+    board.done("j", 5)
+    assert board.outcomes("j") == [AttemptOutcome.DONE]
+    assert board.record("a").consecutive_failures == 0
+
+
+def test_late_attempt_goes_to_another_as_soon_as_there_is_one() -> None:
+    board = Board()
+    board.join("a")
+    board.submit("j")
+    board.progress("j")
+    board.wait(6.0)
+    board.join("b")
+    board.wait(TICK_S)
+    assert board.owner("j") == "b"
+
+
+def test_only_instance_that_was_away_goes_on_with_its_answer() -> None:
+    board = Board()
+    board.join("a")
+    board.submit("j", may_wait_for_instance=False)
+    board.progress("j")
+    board.wait(20.0, silent=("a",))
+    assert board.outcomes("j") == [AttemptOutcome.SILENT]
+    assert not board.state.instances
+    board.join("a2", instance="a", offers=(Offer("j", 1),))
+    assert board.owner("j") == "a2"
+    board.done("j", 5)
+    assert board.outcomes("j")[-1] is AttemptOutcome.DONE
 
 
 # -- silence -----------------------------------------------------------------------------------
