@@ -6,6 +6,7 @@ from typing import Final
 from motherfluxer_model import __version__
 
 ENGINES: Final = ("transformers", "openai", "echo")
+QUANTIZED: Final = ("no", "8bit", "4bit")
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
 COMMANDS: Final = {
     "run": "load a model and serve it until stopped",
@@ -58,7 +59,18 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
     add("--model-name", metavar="NAME", help="the name to announce (default: the last part of it)")
     add("--revision", help="the hub revision to load, or the one to announce for a folder")
     add("--dtype", choices=DTYPES, help="the weights' type while running (default: auto)")
+    add(
+        "--quantize",
+        choices=QUANTIZED,
+        help="weights in 8 or 4 bits, by bitsandbytes (default: no)",
+    )
     add("--threads", metavar="N", help="CPU threads (default: by the model's size)")
+    add(
+        "--kept-mib",
+        metavar="MIB",
+        help="memory for finished conversations, so that follow-up turns start at once (default: "
+        "a tenth of the machine's or the graphics card's; 0: none)",
+    )
     add("--echo-delay-ms", metavar="MS", help="pause before each word of the echo engine")
 
 

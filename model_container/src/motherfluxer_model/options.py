@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from motherfluxer_model.command_line import DTYPES, ENGINES, build_parser
+from motherfluxer_model.command_line import DTYPES, ENGINES, QUANTIZED, build_parser
 from motherfluxer_model.core.names import (
     fit_instance_name,
     fit_model_name,
@@ -52,7 +52,9 @@ class Options:
     health_host: str = "127.0.0.1"
     revision: str | None = None
     dtype: str = "auto"
+    quantize: str = "no"
     threads: int = 0
+    kept_mib: int | None = None
     region: str | None = None
     drain_s: float = DEFAULT_DRAIN_S
     echo_delay_ms: float = 0.0
@@ -97,7 +99,9 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         health_host=given.text("health_host") or "127.0.0.1",
         revision=given.text("revision"),
         dtype=given.one_of("dtype", DTYPES, "auto"),
+        quantize=given.one_of("quantize", QUANTIZED, "no"),
         threads=given.count("threads", 0, 0, 1024),
+        kept_mib=_kept_mib(given),
         region=given.text("region"),
         drain_s=given.number("drain_s", DEFAULT_DRAIN_S, 0, 86_400),
         echo_delay_ms=given.number("echo_delay_ms", 0, 0, 600_000),
@@ -116,6 +120,10 @@ def _model_name(engine: str, chosen: str | None, model: str) -> str:
     if engine == "openai" and not chosen:
         return ""
     return fit_model_name(chosen or _last_part(model))
+
+
+def _kept_mib(given: Given) -> int | None:
+    return given.count("kept_mib", 0, 0, 2**20) if given.text("kept_mib") is not None else None
 
 
 def _last_part(model: str) -> str:

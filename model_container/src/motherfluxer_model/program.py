@@ -57,7 +57,9 @@ def transformers_arguments(options: Options) -> dict[str, Any]:
         "model_name": options.model_name,
         "revision": options.revision,
         "dtype": options.dtype,
+        "quantize": options.quantize,
         "threads": options.threads,
+        "kept_bytes": None if options.kept_mib is None else options.kept_mib * 2**20,
     }
 
 

@@ -3,7 +3,14 @@
 import shutil
 from pathlib import Path
 
+import pytest
+import torch
+
+from motherfluxer_model.engines import loading
 from motherfluxer_model.engines.loading import digest_folder, load_folder
+from motherfluxer_model.errors import EngineLoadError
+
+TINY = Path(__file__).parents[2] / "tiny" / "motherfluxer-tiny"
 
 
 def test_fingerprint_follows_weights_and_tokenizer_and_nothing_else(
@@ -42,3 +49,19 @@ def test_loaded_model_knows_its_ends_and_its_context(model_folder: Path) -> None
     assert str(loaded.model.dtype) == "torch.float32"
     half = load_folder(model_folder, dtype="bfloat16", threads=1)
     assert str(half.model.dtype) == "torch.bfloat16"
+
+
+@pytest.mark.parametrize("kind", ["8bit", "4bit"])
+def test_weights_in_fewer_bits_answer_nearly_as_the_whole_ones(kind: str) -> None:
+    whole = load_folder(TINY, dtype="float32")
+    small = load_folder(TINY, dtype="float32", quantize=kind)
+    assert small.model.get_memory_footprint() < whole.model.get_memory_footprint()
+    ids = torch.tensor([whole.tokenizer.encode("What is MotherFluxer?")])
+    told, expected = (m.model(ids).logits[0, -1].float() for m in (small, whole))
+    assert torch.cosine_similarity(told, expected, dim=0) > 0.9
+
+
+def test_what_fewer_bits_need_is_named(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "QUANTIZERS", ("no_such_package",))
+    with pytest.raises(EngineLoadError, match=r"needs no_such_package: pip install"):
+        load_folder(model_folder, quantize="4bit")

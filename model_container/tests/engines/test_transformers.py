@@ -10,6 +10,7 @@ import torch
 
 from motherfluxer_model.core.answer import Finished, Piece
 from motherfluxer_model.engines.batching import BatchRunner
+from motherfluxer_model.engines.loading import digest_folder
 from motherfluxer_model.engines.sequence import Feed
 from motherfluxer_model.engines.transformers import TransformersEngine
 from motherfluxer_model.errors import EngineLoadError, GenerationError
@@ -17,6 +18,7 @@ from motherfluxer_model.testing.router import make_job
 from motherfluxer_wire.frames import Job, Sampling
 
 NAME = "random-phi"
+TINY = Path(__file__).parents[2] / "tiny" / "motherfluxer-tiny"
 LENGTH = 40
 POISON = 36  # the token of "@", which no answer says here
 
@@ -244,6 +246,21 @@ async def test_announcement_says_what_the_model_can(
     assert twin.models[0].fingerprint == model.fingerprint
     assert twin.models[0].revision == "mine"
     await twin.close()
+
+
+@pytest.mark.parametrize("kind", ["8bit", "4bit"])
+async def test_weights_in_fewer_bits_run_in_batches_under_another_fingerprint(kind: str) -> None:
+    small = TransformersEngine(str(TINY), model_name=NAME, quantize=kind)
+    await small.prepare()
+    sampling = Sampling(max_tokens=LENGTH, temperature=0)
+    jobs = [ask(f"j{number}", "What is MotherFluxer?", sampling=sampling) for number in range(3)]
+    told = await asyncio.gather(*(answer(small, job) for job in jobs))
+    first = joined(told[0][0])
+    assert first
+    assert [joined(pieces) for pieces, _ in told] == [first] * 3
+    fingerprint = small.models[0].fingerprint
+    assert fingerprint == f"{digest_folder(TINY)}-{kind}"
+    await small.close()
 
 
 async def test_closing_ends_the_thread(model_folder: Path) -> None:

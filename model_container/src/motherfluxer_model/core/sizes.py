@@ -16,7 +16,7 @@ class Weights:
 
     file_bytes: int
     float_parameters: int  # those whose type can be chosen
-    other_bytes: int  # those that stay as they are: quantised weights, tables
+    other_bytes: int  # those that stay as they are: quantized weights, tables
 
     def loaded_bytes(self, dtype: str) -> int:
         """Give what they take when loaded as this type; `auto` means on a processor."""

@@ -1,6 +1,7 @@
 """Telling models apart by a digest of their files, and loading them."""
 
 import hashlib
+import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as library_logging
 
 from motherfluxer_model.core.sizes import FLOAT32_UP_TO_BYTES
@@ -25,6 +26,7 @@ _BLOCK_BYTES: Final = 4 * 1024**2
 _BLOB_NAME: Final = re.compile(r"[0-9a-f]{64}")
 _ONE_THREAD_UP_TO: Final = 50_000_000  # parameters: threads cost more than they bring
 _DEFAULT_CONTEXT_TOKENS: Final = 2048
+QUANTIZERS: Final = ("bitsandbytes", "accelerate")
 KEPT_SHARE: Final = 0.1
 # Ends of a turn that older files forget to list among the ends of an answer.
 _TURN_ENDS: Final = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>")
@@ -56,19 +58,24 @@ def digest_folder(folder: Path) -> str:
     return f"sha256-{whole.hexdigest()}"
 
 
-def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
+def load_folder(
+    folder: Path, *, dtype: str = "auto", quantize: str = "no", threads: int = 0
+) -> LoadedModel:
     """Load model and tokenizer, in this thread and for it. Raises EngineLoadError."""
     _show_loading()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    how: dict[str, Any] = {"dtype": _choose_dtype(folder, dtype, device)}
+    if quantize != "no":
+        how |= _quantized(quantize, how["dtype"], device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=_choose_dtype(folder, dtype, device)
-        )
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **how)
     except Exception as error:  # the libraries raise everything there is; the operator needs words
         raise EngineLoadError(f"cannot load the model in {folder}: {error}") from error
     module: Any = model  # `from_pretrained` has put it into evaluation mode already
-    module.requires_grad_(False).to(device)
+    module.requires_grad_(False)
+    if quantize == "no":
+        module.to(device)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     threads = threads or _choose_threads(parameters)
     torch.set_num_threads(threads)
@@ -83,6 +90,19 @@ def load_folder(folder: Path, *, dtype: str, threads: int) -> LoadedModel:
         threads=threads,
         parameters=parameters,
     )
+
+
+def _quantized(kind: str, dtype: torch.dtype | str, device: str) -> dict[str, Any]:
+    """Say how to load weights in fewer bits. Raises EngineLoadError."""
+    missing = [name for name in QUANTIZERS if importlib.util.find_spec(name) is None]
+    if missing:
+        words = f"--quantize needs {' and '.join(missing)}: pip install '.[quantized]'"
+        raise EngineLoadError(words)
+    make: Any = BitsAndBytesConfig  # untyped in the library
+    compute = torch.bfloat16 if isinstance(dtype, str) else dtype
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": compute}
+    config = make(**({"load_in_8bit": True} if kind == "8bit" else four))
+    return {"quantization_config": config, "device_map": device}
 
 
 def usual_kept_bytes(device: str) -> int:

@@ -44,6 +44,7 @@ class TransformersEngine:
         model_name: str,
         revision: str | None = None,
         dtype: str = "auto",
+        quantize: str = "no",
         threads: int = 0,
         kept_bytes: int | None = None,
     ) -> None:
@@ -51,6 +52,7 @@ class TransformersEngine:
         self._name = model_name
         self._revision = revision
         self._dtype = dtype
+        self._quantize = quantize
         self._threads = threads
         self._announced: list[Model] = []
         self._loaded: LoadedModel | None = None
@@ -155,8 +157,14 @@ class TransformersEngine:
 
     def _load(self) -> Runner:
         folder = find_folder(self._source, self._revision)
-        loaded = load_folder(folder, dtype=self._dtype, threads=self._threads)
+        loaded = load_folder(
+            folder, dtype=self._dtype, quantize=self._quantize, threads=self._threads
+        )
         fingerprint = digest_folder(folder)
+        if (
+            self._quantize != "no"
+        ):  # other weights: no exact continuation of the whole ones' answers
+            fingerprint += f"-{self._quantize}"
         self._renderer = Renderer(loaded.tokenizer)
         pack_linears(loaded.model)
         kept_bytes = (
