@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from motherfluxer_model.testing.router import ScriptedRouter, make_job
+from motherfluxer_model.testing.router import InstanceSide, ScriptedRouter, make_job
 from motherfluxer_wire.frames import Chunk, Done, Draining, Sampling
 
 SECRET = "mfi_abcdef_verysecret"
@@ -66,6 +66,7 @@ class Starter:
             *argv,
             env={**clean, **env},
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         self.started.append(Process(process))
         return self.started[-1]
@@ -228,3 +229,67 @@ async def test_real_model_answers_over_the_wire(
     assert done.usage.completion_tokens == sum(chunk.tokens for chunk in side.frames(Chunk)) == 20
     process.process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+class Served:
+    """A command that serves the random model, its link, and its engine's process."""
+
+    def __init__(self, process: Process, side: InstanceSide, engine_pid: int) -> None:
+        self.process = process
+        self.side = side
+        self.engine_pid = engine_pid
+
+    @property
+    def is_engine_there(self) -> bool:
+        """Whether the engine's process lives; one that nobody has buried yet does not."""
+        try:
+            stat = Path(f"/proc/{self.engine_pid}/stat").read_text()
+        except FileNotFoundError:
+            return False
+        return stat.rpartition(")")[2].split()[0] != "Z"
+
+    def given_to_engine(self) -> bytes:
+        """Return the engine's environment and command line."""
+        place = Path(f"/proc/{self.engine_pid}")
+        return (place / "environ").read_bytes() + (place / "cmdline").read_bytes()
+
+    async def begin(self) -> None:
+        """Let an answer begin."""
+        await self.side.send(make_job(model="random-phi", sampling=Sampling(max_tokens=100)))
+        await self.side.wait_for(lambda: self.side.frames(Chunk))
+
+
+@pytest.fixture
+async def served(router: ScriptedRouter, starter: Starter, model_folder: Path) -> Served:
+    process = await starter.start(
+        *("run", "--router", router.url, "--model", str(model_folder), "--health-port", "0"),
+        MOTHERFLUXER_CREDENTIAL=SECRET,
+    )
+    async with asyncio.timeout(60):
+        side = await router._arrivals.get()
+    health = (await process.wait_for(r"health at (http://\S+)/healthz")).group(1)
+    _, report = await asyncio.to_thread(fetch, f"{health}/healthz")
+    assert report["engine"]["state"] == "ready"
+    return Served(process, side, report["engine"]["pid"])
+
+
+async def test_interrupt_at_a_terminal_lets_the_running_answer_end(served: Served) -> None:
+    await served.begin()
+    os.killpg(served.process.process.pid, signal.SIGINT)  # the engine's process gets it as well
+    done = await served.side.wait_for_ending("j1")
+    assert isinstance(done, Done)
+    assert done.usage.completion_tokens == 100
+    assert await served.process.wait() == 0
+    assert not served.is_engine_there
+
+
+async def test_engine_gets_no_credential_and_ends_with_a_program_that_is_killed(
+    served: Served,
+) -> None:
+    assert SECRET.encode() not in served.given_to_engine()
+    await served.begin()
+    served.process.process.kill()
+    await served.process.wait()
+    async with asyncio.timeout(20):
+        while served.is_engine_there:  # noqa: ASYNC110  the kernel tells nobody
+            await asyncio.sleep(0.01)
