@@ -32,7 +32,6 @@ def fatal_frames() -> list[Fatal]:
         {"type": "heartbeat", "running": [[]], "slots": 1},
         {"type": "heartbeat", "running": [], "slots": 257},
         {"type": "heartbeat", "running": ["x" * 65], "slots": 1},
-        {"type": "models", "models": [], "slots": 1},
         {"type": "models", "models": [{"name": "x"}], "slots": 1},
         {"type": "batch", "frames": [{"type": "batch", "frames": []}]},
         {"type": "batch", "frames": [chunk, {"type": "hello"}]},
@@ -88,6 +87,7 @@ def hostile_frames(seed: int, jobs: Sequence[Job], *, count: int) -> Iterator[by
                 {"type": "heartbeat", "running": [], "slots": 256, "tokens_per_s": 1e9},
                 {"type": "batch", "frames": [chunk, done, chunk]},
                 {"type": "models", "models": [model], "slots": 256, "extra": [[[]]]},
+                {"type": "models", "models": [], "slots": 1},
                 {"type": "draining"},
             ]
         )
