@@ -190,6 +190,18 @@ async def test_the_key_is_sent() -> None:
         assert (await prepare(upstream, key="sk-1")).model.name == "parrot"
 
 
+async def test_no_file_is_read_that_the_operator_did_not_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"\xff\x00")
+    (tmp_path / "config.json").write_text("no JSON")
+    monkeypatch.chdir(tmp_path)
+    for model_id in ("model.gguf", ".", str(tmp_path)):
+        async with FakeUpstream() as upstream:
+            upstream.models = [{"id": model_id}]
+            assert (await prepare(upstream)).render is None
+
+
 def test_a_models_folder_tells_template_marks_and_context(model_folder: Path) -> None:
     files = find_model_files(model_folder)
     assert files is not None

@@ -11,7 +11,7 @@ from typing import Final
 from motherfluxer_model.core.manner import Render
 from motherfluxer_model.core.names import fit_model_name
 from motherfluxer_model.engines.client import Client, UnreachableError
-from motherfluxer_model.engines.files import find_model_files
+from motherfluxer_model.engines.files import ModelFiles, find_model_files
 from motherfluxer_model.engines.listing import (
     Entry,
     Facts,
@@ -167,7 +167,7 @@ class Roster:
             self._refuse(entry, f"another model is already served as {name}")
             return
         logger.info("asking %s what it can do", entry.model_id)
-        files = find_model_files(self._upstream.template or Path(entry.model_id))
+        files = self._find_files(entry)
         render = files.render if files else None
         facts = await read_facts(self._client, entry, files, self._upstream.context_tokens)
         try:
@@ -188,6 +188,14 @@ class Roster:
         self.served[name] = Served(entry, model, found, render)
         _describe(entry, facts, found)
         self.when_changed()
+
+    def _find_files(self, entry: Entry) -> ModelFiles | None:
+        """Read the template that was given, or the folder that the operator named as the model."""
+        if self._upstream.template is not None:
+            return find_model_files(self._upstream.template)
+        folder = Path(entry.model_id)
+        is_meant = entry.model_id in self._upstream.model_ids and folder.is_absolute()
+        return find_model_files(folder) if is_meant and folder.is_dir() else None
 
     def _refuse(self, entry: Entry, words: str) -> None:
         logger.warning("%s is not served: %s", entry.model_id, words)
