@@ -4,8 +4,18 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from motherfluxer_model.testing.proxy import ConnectProxy
+from motherfluxer_model.testing.router import ScriptedRouter
+from motherfluxer_wire.tokens import make_token
+
+CREDENTIAL = make_token("mfi", lambda below: below // 3).text
+PASSWORD = "geheim"
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,47 @@ async def run_command(*argv: str, **env: str) -> Ended:
     async with asyncio.timeout(120):
         output, talk = await process.communicate()
     return Ended(process.returncode or 0, output.decode(), talk.decode())
+
+
+@pytest.fixture
+async def router() -> AsyncIterator[ScriptedRouter]:
+    async with ScriptedRouter() as router:
+        yield router
+
+
+async def check(router: ScriptedRouter, **env: str) -> Ended:
+    argv = ("--router", router.url, "--engine", "echo", "--health-port", "0", "--name", "box-1")
+    ended = await run_command("check", *argv, MOTHERFLUXER_CREDENTIAL=CREDENTIAL, **env)
+    assert CREDENTIAL not in ended.output + ended.talk
+    assert PASSWORD not in ended.output + ended.talk
+    return ended
+
+
+async def test_check_finds_a_good_machine_good(router: ScriptedRouter) -> None:
+    ended = await check(router)
+    assert ended.code == 0, ended.output + ended.talk
+    assert "FAILED" not in ended.output
+    assert ended.output.splitlines()[-1].startswith("0 failures")
+
+
+async def test_check_ends_with_the_code_of_the_refusal(router: ScriptedRouter) -> None:
+    router.refuse_with = (401, {})
+    ended = await check(router)
+    assert ended.code == 3
+    assert "FAILED   router" in ended.output
+
+
+async def test_proxy_of_the_environment_is_used_and_its_password_never_shown(
+    router: ScriptedRouter,
+) -> None:
+    async with ConnectProxy(login=f"me:{PASSWORD}") as proxy:
+        ended = await check(router, HTTPS_PROXY=proxy.url(f"me:{PASSWORD}"), NO_PROXY="")
+        assert ended.code == 0, ended.output + ended.talk
+        assert f"the proxy 127.0.0.1:{proxy.port}" in ended.output
+        assert proxy.targets
+        ended = await check(router, HTTPS_PROXY=proxy.url(f"you:{PASSWORD}"), NO_PROXY="")
+        assert ended.code == 1
+        assert "wants a name and password" in ended.output
 
 
 async def test_bench_prints_a_table_and_tells_how_far_it_is() -> None:

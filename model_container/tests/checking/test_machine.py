@@ -15,18 +15,19 @@ OPTIONS = Options("", "echo", "", engine="echo", health_port=0)
 
 
 @pytest.mark.parametrize(
-    ("loaded", "conversation", "available", "grade", "words"),
+    ("loaded", "talk", "available", "grade", "words"),
     [
-        (2 * GIB, GIB // 4, 8 * GIB, Grade.OK, "up to 1.0 GiB for 4 whole conversations"),
-        (2 * GIB, GIB, 4 * GIB, Grade.WARNING, "fewer slots"),
+        (2 * GIB, GIB, 8 * GIB, Grade.OK, "up to 1.0 GiB for whole conversations"),
+        (2 * GIB, 4 * GIB, 4 * GIB, Grade.WARNING, "fewer slots"),
         (6 * GIB, 0, 4 * GIB, Grade.FAILED, "smaller model"),
         (6 * GIB, 0, None, Grade.OK, "cannot be told"),
     ],
 )
 def test_memory_is_set_against_the_model(
-    loaded: int, conversation: int, available: int | None, grade: Grade, words: str
+    loaded: int, talk: int, available: int | None, grade: Grade, words: str
 ) -> None:
-    finding = judge_memory(loaded, conversation, 4, available)
+    finding = judge_memory(loaded, talk, available)
+    assert judge_memory(loaded, talk, available, has_card=True).grade is Grade.OK
     assert finding.grade is grade
     assert words in finding.words
 

@@ -13,6 +13,7 @@ from motherfluxer_model.checking import way
 from motherfluxer_model.checking.way import check_ca_bundle, check_credential_form, check_way
 from motherfluxer_model.core.findings import Finding, Grade
 from motherfluxer_model.options import Options
+from motherfluxer_model.testing.certificates import sign
 from motherfluxer_model.testing.router import ScriptedRouter
 from motherfluxer_wire.tokens import make_token
 
@@ -43,6 +44,19 @@ async def test_good_way_is_found_good_without_a_hello(router: ScriptedRouter) ->
         while not router.visits_count:  # noqa: ASYNC110  the router hears of the end a moment later
             await asyncio.sleep(0.001)
     assert router._arrivals.empty()
+
+
+@pytest.mark.parametrize(("days", "grade"), [(30, Grade.OK), (2, Grade.WARNING)])
+async def test_encryption_is_told_and_a_certificate_that_ends_soon_warned_of(
+    tmp_path: Path, days: int, grade: Grade
+) -> None:
+    signed = sign(tmp_path, days=days)
+    async with ScriptedRouter(signed.server) as router:
+        found = await look(replace(options_for(router), ca_file=signed.ca_file))
+        assert found["encryption"].grade is grade
+        assert "TLS" in found["encryption"].words
+        found = await look(options_for(router))
+        assert "--ca-file" in found["router"].words
 
 
 @pytest.mark.parametrize(

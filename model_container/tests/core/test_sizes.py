@@ -29,6 +29,12 @@ def test_type_decides_what_is_taken(dtype: str, loaded: int) -> None:
     assert Weights(230, 100, 30).loaded_bytes(dtype) == loaded
 
 
+def test_fewer_bits_take_less() -> None:
+    weights = Weights(200, 100, 30)
+    assert weights.loaded_bytes("auto", "8bit") == 130
+    assert weights.loaded_bytes("float32", "4bit") == 90
+
+
 def test_large_files_are_not_doubled() -> None:
     weights = Weights(FLOAT32_UP_TO_BYTES + 2, FLOAT32_UP_TO_BYTES // 2 + 1, 0)
     assert weights.loaded_bytes("auto") == weights.file_bytes

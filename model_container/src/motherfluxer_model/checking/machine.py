@@ -15,6 +15,7 @@ from motherfluxer_model.memory import available_bytes
 from motherfluxer_model.options import Options
 from motherfluxer_model.weights import read_config, survey_folder
 
+NVIDIA_DEVICE: Final = Path("/dev/nvidia0")
 CACHE_WIDTH: Final = 4  # bytes of a kept number, at worst
 WEIGHT_SUFFIX: Final = ".safetensors"
 
@@ -65,25 +66,29 @@ def _check_model_size(options: Options) -> Iterator[Finding]:
     yield Finding("weights", Grade.OK, f"{show_bytes(weights.file_bytes)} of files are here")
     kept = conversation_bytes(read_config(folder), CACHE_WIDTH)
     yield judge_memory(
-        weights.loaded_bytes(options.dtype), kept or 0, options.slots, available_bytes()
+        weights.loaded_bytes(options.dtype, options.quantize),
+        (kept or 0) * options.slots,
+        available_bytes(),
+        has_card=NVIDIA_DEVICE.exists(),
     )
 
 
 def judge_memory(
-    loaded_bytes: int, conversation: int, slots: int, available: int | None
+    loaded_bytes: int, talk_bytes: int, available: int | None, *, has_card: bool = False
 ) -> Finding:
-    """Set what a model needs against what there is."""
+    """Set what a model and the conversations at all slots need against what there is."""
     needed = f"about {show_bytes(loaded_bytes)} for the model"
-    most = conversation * slots
-    if most:
-        needed += f", up to {show_bytes(most)} for {slots} whole conversations"
+    if talk_bytes:
+        needed += f", up to {show_bytes(talk_bytes)} for whole conversations at all slots"
     if available is None:
         return Finding("memory", Grade.OK, f"{needed}; how much is free cannot be told here")
     words = f"{needed}; {show_bytes(available)} are free"
+    if has_card:
+        return Finding("memory", Grade.OK, f"{words}, and the graphics card has its own")
     if loaded_bytes > available:
-        advice = "take a smaller model or --dtype bfloat16"
+        advice = "take a smaller model, --dtype bfloat16 or --quantize"
         return Finding("memory", Grade.FAILED, f"{words}: {advice}", EngineLoadError.exit_code)
-    if loaded_bytes + most > available:
+    if loaded_bytes + talk_bytes > available:
         return Finding("memory", Grade.WARNING, f"{words}: take fewer slots")
     return Finding("memory", Grade.OK, words)
 

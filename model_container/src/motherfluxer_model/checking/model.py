@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from motherfluxer_model.bench import prepared_engine
+from motherfluxer_model.checking.machine import NVIDIA_DEVICE
 from motherfluxer_model.core.findings import Finding, Grade
 from motherfluxer_model.core.speed import Level, Sample, advise
 from motherfluxer_model.engines.port import Engine
@@ -18,7 +19,6 @@ from motherfluxer_wire.limits import MAX_SLOTS_COUNT
 LEVEL_S: Final = 3.0
 TRIAL_TOKENS: Final = 16
 FURTHER: Final = 4  # so many times the slots are tried as well
-NVIDIA_DEVICE: Final = Path("/dev/nvidia0")
 
 
 async def check_model(options: Options) -> AsyncIterator[Finding]:

@@ -6,7 +6,8 @@ from math import prod
 from typing import Any, Final
 
 FLOAT32_UP_TO_BYTES: Final = 2 * 1024**3  # `auto` on a processor: files up to here as float32
-_WIDTHS: Final = {"float32": 4, "bfloat16": 2, "float16": 2}
+_WIDTHS: Final = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
+_QUANTIZED_WIDTHS: Final = {"8bit": 1.0, "4bit": 0.6}  # with the scales beside
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 
 
@@ -18,11 +19,12 @@ class Weights:
     float_parameters: int  # those whose type can be chosen
     other_bytes: int  # those that stay as they are: quantized weights, tables
 
-    def loaded_bytes(self, dtype: str) -> int:
+    def loaded_bytes(self, dtype: str, quantize: str = "no") -> int:
         """Give what they take when loaded as this type; `auto` means on a processor."""
         if dtype == "auto":
             dtype = "float32" if self.file_bytes <= FLOAT32_UP_TO_BYTES else "bfloat16"
-        return self.float_parameters * _WIDTHS.get(dtype, 4) + self.other_bytes
+        width = _QUANTIZED_WIDTHS.get(quantize) or _WIDTHS.get(dtype, 4.0)
+        return int(self.float_parameters * width) + self.other_bytes
 
 
 def sum_headers(headers: list[Mapping[str, Any]], file_bytes: int) -> Weights:
