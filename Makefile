@@ -4,6 +4,9 @@ PY := $(VENV)/bin/python
 export VENV PYTHON PORT
 export PYTHONUNBUFFERED = 1
 
+COMPILE = $(abspath $(VENV))/bin/python -m piptools compile -q --no-header --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
 ifeq ($(strip $(PORT)),)
 unexport PORT
 endif
@@ -28,10 +31,11 @@ bench: $(VENV)/.installed-dev ## measure, and print tables
 	@$(PY) -m benchmarks.decision_cost
 	@$(PY) -m benchmarks.router_latency
 
-lock: $(VENV)/.installed-dev ## write requirements/*.txt anew from requirements/*.in
+lock: $(VENV)/.installed-dev ## write requirements/*.txt and the container's anew from the *.in
 	@cd requirements && for name in base production model dev; do \
-		../$(VENV)/bin/pip-compile -q --no-header --strip-extras --unsafe-package torch \
-			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		$(COMPILE) --unsafe-package torch -o $$name.txt $$name.in || exit 1; done
+	@cd model_container/requirements && for name in build link cpu cuda; do \
+		$(COMPILE) --allow-unsafe --generate-hashes $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL)) \
 			-o $$name.txt $$name.in || exit 1; done
 
 $(VENV)/.installed-run: requirements/base.txt requirements/model.txt requirements/model.in model_container/pyproject.toml
