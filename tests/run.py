@@ -21,6 +21,7 @@ from tests.servers import Servers, running_servers
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+ENGINE: Final = "dockerd" if os.geteuid() == 0 else "docker"  # root's tests start their own
 # What touches a database, a bus or a whole site runs on both.
 ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/conformance")
 # Once is enough: the first two start what `make run` starts, the embedded default by design; the
@@ -139,6 +140,12 @@ def main() -> int:
         say(
             "No Chromium was found: the browser tests will fail. "
             "Install it (Debian: apt-get install chromium) and run this again."
+        )
+    if not shutil.which(ENGINE):
+        say(
+            "No Docker engine was found: the tests of the model container's image will fail. "
+            "Install it (Debian: apt-get install docker.io docker-compose mmdebstrap) and run this "
+            "again, as root or as a user who may use Docker."
         )
     rounds = run_all(sys.argv[1:])
     say(summary(rounds))

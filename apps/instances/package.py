@@ -13,7 +13,7 @@ from typing import Final
 from django.conf import settings
 
 _LEFT_OUT: Final = frozenset(
-    {"__pycache__", "tests", "build", "dist", "var", "node_modules", "venv"}
+    {"__pycache__", "tests", "build", "dist", "var", "node_modules", "secrets", "venv"}
 )
 _MTIME_S: Final = 1_580_601_600  # 2020-02-02, as in reproducible wheels
 _VERSION: Final = re.compile(r'^__version__ = "([0-9A-Za-z.+-]+)"', re.MULTILINE)
@@ -100,4 +100,6 @@ def _files(root: Path) -> list[Path]:
 
 
 def _is_left_out(part: str) -> bool:
+    if part == ".dockerignore":  # keeps an operator's credential out of the builder's hands
+        return False
     return part in _LEFT_OUT or part.endswith(".egg-info") or part.startswith(".")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from motherfluxer_model.credential import is_open_to_others
 from motherfluxer_model.errors import UsageError
 from motherfluxer_model.options import Options, parse_options
 from motherfluxer_model.upstream import Upstream
@@ -104,6 +105,17 @@ def test_credential_file_that_others_can_read_is_warned_of(tmp_path: Path) -> No
     assert options.warnings == (
         f"others on this machine can read the credential: chmod 600 {secret}",
     )
+
+
+def test_secret_that_an_engine_mounted_is_for_this_container_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "credential"
+    secret.write_text("mfi_from_file\n")
+    secret.chmod(0o644)
+    assert is_open_to_others(secret)
+    monkeypatch.setattr("motherfluxer_model.credential.MOUNTED_SECRETS", tmp_path)
+    assert not is_open_to_others(secret)
 
 
 def test_credential_can_come_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

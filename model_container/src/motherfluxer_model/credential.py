@@ -9,6 +9,7 @@ from motherfluxer_model.errors import UsageError
 
 logger = logging.getLogger(__name__)
 STDIN: Final = "-"
+MOUNTED_SECRETS: Final = Path("/run/secrets")  # an engine makes it, for one container alone
 
 
 class Credential:
@@ -55,6 +56,8 @@ def fit_credential(text: str) -> str:
 
 def is_open_to_others(file: Path) -> bool:
     """Tell whether other users of this machine can read a file."""
+    if file.is_relative_to(MOUNTED_SECRETS):
+        return False
     try:
         mode = file.stat().st_mode
     except OSError:

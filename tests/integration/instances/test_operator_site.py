@@ -244,6 +244,7 @@ def test_the_package_is_whole_reproducible_and_for_operators(
     sources = {p.relative_to(root).as_posix() for p in (root / "src").rglob("*.py")}
     assert sources < inside
     assert {"pyproject.toml", "README.md", "LICENSE"} < inside
+    assert {"Dockerfile", ".dockerignore", "docker-compose.yml", "model.env"} < inside
     assert not any("__pycache__" in name or name.startswith("tests/") for name in inside)
 
 

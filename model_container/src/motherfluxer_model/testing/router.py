@@ -136,9 +136,9 @@ class ScriptedRouter:
         place = "wss://localhost" if self._tls else "ws://127.0.0.1"
         return f"{place}:{port}/ws/instances/"
 
-    async def next_instance(self) -> InstanceSide:
+    async def next_instance(self, wait_s: float = WAIT_S) -> InstanceSide:
         """Wait for the next welcomed connection."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(wait_s):
             return await self._arrivals.get()
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,77 @@
+"""One engine and one build of each variant serve all of the image's tests."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from model_container.tests.image.containers import SECRET, Fleet
+from model_container.tests.image.engine import Docker, running_engine
+from model_container.tests.image.images import (
+    DOCKERFILE,
+    FOLDER,
+    FROM_REPOSITORY,
+    REPOSITORY,
+    Builder,
+    base_name,
+    provide_base,
+)
+from model_container.tests.image.packages import fetch_packages, serving
+from motherfluxer_model.testing.router import ScriptedRouter
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    """Give an engine that has the base image."""
+    with running_engine(base_name()) as docker:
+        provide_base(docker)
+        yield docker
+
+
+@pytest.fixture(scope="session")
+def builder(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    """Give what builds: the tests' own engine gets its packages from this machine."""
+    with contextlib.ExitStack() as stack:
+        url = None
+        if docker.is_own:
+            packages = tmp_path_factory.mktemp("packages")
+            fetch_packages(packages, "build", "link", "cpu")
+            url = stack.enter_context(serving(packages))
+        yield Builder(docker, url)
+
+
+@pytest.fixture(scope="session")
+def link_image(builder: Builder) -> str:
+    """Build the variant without torch, as operators do: from the container's folder alone."""
+    return builder.build("link", DOCKERFILE, FOLDER)
+
+
+@pytest.fixture(scope="session")
+def cpu_image(builder: Builder) -> str:
+    """Build the variant for processors from the repository's root."""
+    return builder.build("cpu", FROM_REPOSITORY, REPOSITORY)
+
+
+@pytest.fixture(scope="session")
+def credential(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a credential's file that the container's user can read."""
+    file = tmp_path_factory.mktemp("secrets") / "credential"
+    file.write_text(f"{SECRET}\n")
+    file.chmod(0o644)
+    return file
+
+
+@pytest.fixture
+async def router() -> AsyncIterator[ScriptedRouter]:
+    """Give a router that says only what the test tells it to."""
+    async with ScriptedRouter() as router:
+        yield router
+
+
+@pytest.fixture
+async def fleet(docker: Docker, credential: Path) -> AsyncIterator[Fleet]:
+    """Give what starts containers."""
+    fleet = Fleet(docker, credential)
+    yield fleet
+    await fleet.end()
