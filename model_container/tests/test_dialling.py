@@ -122,6 +122,17 @@ async def test_tls_goes_through_the_proxy_unread(
         assert proxy.targets == [router.url.removeprefix("wss://").partition("/")[0]]
 
 
+async def test_proxy_itself_may_speak_tls(
+    router: ScriptedRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = sign(tmp_path)
+    async with ConnectProxy(tls=signed.server) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+        assert "--ca-file" in await trouble(router.url)
+        await dial(router.url, signed.ca_file)
+        assert len(proxy.targets) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "login", "words"),
     [(None, "me:wrong", "name and password"), (403, None, "refused the way")],

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import ssl
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,10 +13,17 @@ HEAD_END: Final = b"\r\n\r\n"
 class ConnectProxy:
     """Listens on loopback; use as an asynchronous context."""
 
-    def __init__(self, *, login: str | None = None, refuse_with: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        login: str | None = None,
+        refuse_with: int | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.targets: list[str] = []
         self._login = login
         self._refuse_with = refuse_with
+        self._tls = tls
         self._server: asyncio.Server | None = None
 
     @property
@@ -25,10 +33,11 @@ class ConnectProxy:
 
     def url(self, login: str | None = None) -> str:
         """Give the address for `HTTPS_PROXY`, with a name and password if wanted."""
-        return f"http://{login + '@' if login else ''}127.0.0.1:{self.port}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{login + '@' if login else ''}127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(
