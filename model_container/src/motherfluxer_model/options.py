@@ -85,6 +85,7 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
     router_url, credential = "", _Secret("")
     if command in SITE_COMMANDS:
         router_url, credential = _router(given.text("router")), _secret(given)
+    ca_file = _ca_file(given.text("ca_file"))
     return Options(
         router_url=router_url,
         model=model,
@@ -106,11 +107,11 @@ def parse_options(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Opt
         drain_s=given.number("drain_s", DEFAULT_DRAIN_S, 0, 86_400),
         echo_delay_ms=given.number("echo_delay_ms", 0, 0, 600_000),
         credential_file=credential.file,
-        ca_file=_ca_file(given.text("ca_file")),
+        ca_file=ca_file,
         levels=_levels(given) if command == "bench" else (),
         seconds=given.number("seconds", DEFAULT_SECONDS, 0.1, 3600),
         is_json=is_json,
-        upstream=parse_upstream(given) if engine == "openai" else None,
+        upstream=parse_upstream(given, ca_file) if engine == "openai" else None,
         warnings=credential.warnings + _key_warnings(given),
     )
 

@@ -17,10 +17,11 @@ class Upstream:
     key: str = field(default="", repr=False)
     model_ids: tuple[str, ...] = ()  # what it calls the models to serve; none: all that it lists
     context_tokens: int = 0  # 0: what the server tells
+    ca_file: Path | None = None  # certificates to trust besides the system's
     template: Path | None = None  # the models' chat template, for servers that cannot continue
 
 
-def parse_upstream(given: Given) -> Upstream:
+def parse_upstream(given: Given, ca_file: Path | None) -> Upstream:
     """Read the options that concern the server. Raises UsageError."""
     text = given.text("upstream")
     if not text:
@@ -38,6 +39,7 @@ def parse_upstream(given: Given) -> Upstream:
         key=_key(given.text("upstream_key"), given.text("upstream_key_file")),
         model_ids=tuple(dict.fromkeys(name for name in named if name)),
         context_tokens=given.count("context_tokens", 0, 0, MAX_INTEGER),
+        ca_file=ca_file,
         template=Path(template) if template else None,
     )
 

@@ -250,6 +250,26 @@ async def test_a_conversation_without_room_is_refused(rig: Rig) -> None:
     assert caught.value.code == "context_overflow"
 
 
+@pytest.mark.parametrize("last", [CUT, asyncio.Event(), "{garbage", '{"error": "late"}'])
+async def test_nothing_behind_the_end_matters(
+    rig: Rig, last: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motherfluxer_model.engines.client.TAIL_S", 0.01)
+    text, ending = await rig.play(delta("one"), END, last)
+    assert (text, ending.reason) == ("one", "stop")
+
+
+async def test_the_key_travels_in_no_refusal() -> None:
+    async with FakeUpstream() as upstream:
+        engine = OpenAIEngine(Upstream(upstream.url, key="sk-secret"))
+        await engine.prepare()
+        rig = Rig(upstream, engine)
+        error = await rig.fail(Refusal(401, "Incorrect API key provided: sk-secret."))
+        await engine.close()
+    assert "Incorrect" in error.message
+    assert "sk-secret" not in error.message
+
+
 async def test_half_characters_come_whole(rig: Rig) -> None:
     raw = 'data: {"choices": [{"delta": {"content": "日本 😀"}}]}\n\n'.encode()
     halves = [raw[:45], raw[45:46], raw[46:]]
@@ -295,6 +315,40 @@ async def test_a_server_that_dies_is_told_before_its_answers_fail(rig: Rig) -> N
     await rig.upstream.start()
     await rig.wait_for(lambda: bool(rig.engine.models))
     assert (await rig.answer(rig.job()))[0] == TEXT
+
+
+async def test_a_list_that_fails_changes_nothing(rig: Rig) -> None:
+    rig.upstream.models_refusal = Refusal(500, "offline")
+    await rig.engine._roster._look()
+    assert [model.name for model in rig.engine.models] == ["parrot"]
+    assert rig.upstream.requests == []
+
+
+async def test_a_server_that_streams_is_busy_and_not_dead(rig: Rig) -> None:
+    await rig.answer(rig.job())
+    rig.upstream.models_refusal = Refusal(503, "busy")
+    for _ in range(5):
+        await rig.engine._roster._look()
+    assert len(rig.engine.models) == 1
+
+
+async def test_a_key_that_is_refused_later_is_a_pause(rig: Rig) -> None:
+    rig.upstream.key = "another"
+    await rig.engine._roster._look()
+    assert rig.engine.models == []
+    rig.upstream.key = ""
+    await rig.engine._roster._look()
+    assert [model.name for model in rig.engine.models] == ["parrot"]
+
+
+async def test_a_late_list_is_no_death_and_a_third_one_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motherfluxer_model.engines.client.LATELY_S", 0.0)
+    rig.upstream.models_refusal = Refusal(503, "busy")
+    for expected in (1, 1, 0):
+        await rig.engine._roster._look()
+        assert len(rig.engine.models) == expected
 
 
 async def test_models_come_and_go_with_the_servers_list(

@@ -9,6 +9,7 @@ from motherfluxer_model.core.events import Event
 from motherfluxer_model.core.held import HeldText
 from motherfluxer_model.core.mishaps import broken, judge_event
 from motherfluxer_model.core.stops import StopFinder
+from motherfluxer_model.errors import GenerationError
 from motherfluxer_wire.fields import FinishReason
 
 END_MARK: Final = "[DONE]"
@@ -71,7 +72,13 @@ class Said:
             self.is_over = True
             self.reason = self.reason or "stop"
             return None
-        message = _read(event)
+        try:
+            message = _read(event)
+        except GenerationError:
+            if self.reason is None:
+                raise
+            self.is_over = True  # behind the answer's end nothing matters
+            return None
         self._note_usage(message.get("usage"))
         choices = message.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):

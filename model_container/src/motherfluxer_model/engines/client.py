@@ -17,12 +17,14 @@ from motherfluxer_model.core.manner import Call
 from motherfluxer_model.core.mishaps import broken, judge_status
 from motherfluxer_model.core.said import Said
 from motherfluxer_model.core.stops import StopFinder
+from motherfluxer_model.dialling import make_tls
 from motherfluxer_model.errors import GenerationError
 from motherfluxer_model.upstream import Upstream
 
 CONNECT_S: Final = 5.0
 WRITE_S: Final = 10.0
 TALK_S: Final = 5.0  # for what a server says of itself
+TAIL_S: Final = 1.0
 LATELY_S: Final = 10.0
 KEPT_S: Final = 2.0  # less than any server keeps a connection: none is used while it is closed
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -59,12 +61,14 @@ class Client:
 
     def __init__(self, upstream: Upstream) -> None:
         self.url = upstream.url
+        self._key = upstream.key
         self._heard_at = float("-inf")
         self._http = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {upstream.key}"} if upstream.key else {},
             timeout=httpx2.Timeout(None, connect=CONNECT_S, write=WRITE_S),
             transport=httpx2.AsyncHTTPTransport(
                 limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEPT_S),
+                verify=make_tls(upstream.ca_file),
                 proxy=_find_proxy(upstream.url),
                 socket_options=KEEPALIVE,
             ),
@@ -97,7 +101,8 @@ class Client:
         try:
             async with self._http.stream("POST", self.url + call.path, json=call.body) as response:
                 if response.status_code != 200:
-                    raise judge_status(response.status_code, await _read_start(response))
+                    body = await _read_start(response)
+                    raise judge_status(response.status_code, self._hide_key(body))
                 kind = response.headers.get("content-type", "")
                 if kind.startswith("application/json"):  # it does not stream
                     yield Event(await _read_start(response))
@@ -113,17 +118,19 @@ class Client:
         except ValueError as error:
             raise broken(f"the server sent {error}") from error
 
+    def _hide_key(self, text: str) -> str:
+        """Take the key out of words that travel on: some servers quote it in a refusal."""
+        return text.replace(self._key, "(key)") if self._key else text
+
     async def say(self, call: Call, said: Said) -> AsyncGenerator[Piece]:
         """Send a request and give the answer's pieces; `said` tells the rest then.
 
         Raises GenerationError, also for an answer that ends without its ending.
         """
         async with aclosing(self.stream(call)) as events:
-            async for event in events:
+            while not said.is_over and (event := await _next(events, said)) is not None:
                 if (piece := said.take(event)) is not None:
                     yield piece
-                if said.is_over:
-                    break
         if said.reason is None:
             raise broken("the server ended the answer in its middle")
         if (piece := said.finish()) is not None:
@@ -138,6 +145,20 @@ class Client:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+
+async def _next(events: AsyncGenerator[Event], said: Said) -> Event | None:
+    """Give the next event; None: there is none.
+
+    Behind the answer's end only counts can come: nothing is waited for long, and no error matters.
+    """
+    try:
+        async with asyncio.timeout(None if said.reason is None else TAIL_S):
+            return await anext(events, None)
+    except (TimeoutError, GenerationError):
+        if said.reason is None:
+            raise
+        return None
 
 
 async def _read_events(response: httpx2.Response) -> AsyncIterator[Event]:

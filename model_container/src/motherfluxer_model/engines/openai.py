@@ -49,7 +49,7 @@ class OpenAIEngine:
         """Say that another program computes; where it stands is nobody's business."""
         owners = {one.entry.told.get("owned_by") for one in self._roster.served.values()}
         names = ", ".join(sorted(name for name in owners if isinstance(name, str)))[:64]
-        return {"device": f"OpenAI-compatible server ({names})" if names else "another server"}
+        return {"device": f"OpenAI-compatible server{f' ({names})' if names else ''}"}
 
     @property
     def status(self) -> dict[str, str | int | float]:

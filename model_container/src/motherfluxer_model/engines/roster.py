@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 3.0
 FIRST_POLL_S: Final = 0.5
 LONGEST_POLL_S: Final = 10.0
+KEY_REFUSED: Final = frozenset({401, 403})
 SILENT_POLLS_COUNT: Final = 3  # a busy server may answer late
 DOUBT_S: Final = 1.0
 
@@ -115,6 +116,9 @@ class Roster:
                 self._go_down(str(error))
             return
         self._silent_count = 0
+        if listing.status in KEY_REFUSED:
+            self._go_down(f"it refuses the key: {listing.status}")
+            return
         if self.is_down:
             logger.info("the server at %s is back", self._upstream.url)
             self.is_down = False
@@ -146,19 +150,24 @@ class Roster:
 
     def _choose(self, listing: Listing) -> list[Entry]:
         """Give the entries to serve: all that are listed, or those that the operator named."""
-        listed = {entry.model_id: entry for entry in listing.entries or ()}
+        known = {one.entry.model_id: one.entry for one in self.served.values()}
+        if listing.entries is None:  # it lives, and does not say: what was found stays
+            missing = [
+                make_unlisted(name)
+                for name in self._upstream.model_ids
+                if name not in known and f"{name}:latest" not in known
+            ]
+            return [*known.values(), *missing]
+        listed = {entry.model_id: entry for entry in listing.entries}
         if not self._upstream.model_ids:
             return list(listed.values())[:MAX_MODELS_COUNT]
-        # A server may take a model that it does not list; one that it listed and no longer does
-        # is gone.
-        seen = {one.entry.model_id for one in self.served.values() if one.entry.is_listed}
         chosen = []
         for model_id in self._upstream.model_ids:
             entry = listed.get(model_id) or listed.get(f"{model_id}:latest")
-            if entry is not None:
-                chosen.append(entry)
-            elif listing.entries is None or model_id not in seen:
-                chosen.append(make_unlisted(model_id))
+            was_listed = model_id in known and known[model_id].is_listed
+            # A server may take a model that it never listed.
+            if entry is not None or not was_listed:
+                chosen.append(entry or make_unlisted(model_id))
         return chosen
 
     async def _take_in(self, entry: Entry, *, is_alone: bool) -> None:
@@ -203,7 +212,7 @@ class Roster:
 
     def _refuse_hopeless(self, listing: Listing) -> None:
         """Raise EngineLoadError where the operator has to change something."""
-        if listing.status in (401, 403):
+        if listing.status in KEY_REFUSED:
             raise EngineLoadError("the server refuses the key: see --upstream-key-file")
         if listing.entries is None and not self._upstream.model_ids:
             words = f"the server lists no models ({listing.status}): is {self._upstream.url} right?"
@@ -221,6 +230,8 @@ def _describe(entry: Entry, facts: Facts, found: Found) -> None:
             "%s: the server does not tell the context, %d tokens are taken; see --context-tokens"
         )
         logger.warning(words, entry.model_id, facts.context_tokens)
+    if found.is_thinking:
+        logger.warning("%s thinks before it answers: turn that off, see README", entry.model_id)
     if found.is_obeying is not False:
         words = "%s: special tokens that users type %s by the server; they are broken up before"
         obeyed = "are obeyed" if found.is_obeying else "may be obeyed"

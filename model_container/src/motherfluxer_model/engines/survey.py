@@ -47,6 +47,7 @@ class Found:
     manner: Manner
     breaker: MarkBreaker | None  # None: the server takes marks in a message as text
     is_obeying: bool | None  # whether it obeys them; None: not told
+    is_thinking: bool = False  # whether it told of thoughts before its answers
 
 
 class Survey:
@@ -57,6 +58,7 @@ class Survey:
         self._model_id = model_id
         self._facts = facts
         self._render = render
+        self._is_thinking = False
 
     async def run(self) -> Found:
         """Ask everything. Raises GenerationError where the model cannot be served."""
@@ -66,7 +68,7 @@ class Survey:
             manner = replace(manner, is_trimming=await self._is_trimming(manner))
         is_obeying, marks = await self._find_obeyed(manner)
         breaker = None if is_obeying is False else MarkBreaker([*self._facts.marks, *marks])
-        return Found(manner, breaker, is_obeying)
+        return Found(manner, breaker, is_obeying, self._is_thinking)
 
     async def _find_limit(self) -> Manner:
         """Find the field that limits an answer: newer servers know no `max_tokens`."""
@@ -125,6 +127,7 @@ class Survey:
         async for piece in self._client.say(make_call(manner, whole), said):
             text += piece.text
             ends.append(len(text))
+        self._is_thinking |= said.is_thinking
         # A place tells nothing where beginning anew would look like going on.
         telling = [at for at in ends[1:-1] if not text.startswith(text[at:])]
         places = {telling[len(telling) * part // 4] for part in (1, 2, 3)} if telling else set()
@@ -195,7 +198,10 @@ class Survey:
 
     async def _ask(self, manner: Manner, question: Question) -> tuple[str, Said]:
         render = self._render if question.prefix else None
-        return await self._client.collect(make_call(manner, question, render), question.most_tokens)
+        call = make_call(manner, question, render)
+        text, said = await self._client.collect(call, question.most_tokens)
+        self._is_thinking |= said.is_thinking
+        return text, said
 
 
 def _raise_if_busy(error: GenerationError) -> None:

@@ -44,6 +44,7 @@ class FakeUpstream:
         self._port = 0
         self._changed = asyncio.Condition()
         self._connections: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -52,7 +53,7 @@ class FakeUpstream:
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -61,6 +62,8 @@ class FakeUpstream:
             self._server.close()
         for writer in list(self._connections):
             writer.transport.abort()
+        if self._serving:
+            await asyncio.wait(self._serving)
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -80,6 +83,11 @@ class FakeUpstream:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
