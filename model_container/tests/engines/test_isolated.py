@@ -213,6 +213,25 @@ async def test_engine_that_breaks_over_a_job_is_made_anew(
     await read(engine, make_job())
 
 
+async def test_engine_that_fails_every_job_from_now_on_is_found_out_under_load(make: Make) -> None:
+    engine = await make(delay_s=0.01)
+    busy = asyncio.create_task(read(engine, make_job("busy", text="word " * 4000)))
+    await until(lambda: engine._watchdog.gaps.count)
+    await read(engine, make_job(text="spoil it"))
+    assert (await fail(engine, make_job())).code == "engine_error"
+    with pytest.raises(GenerationError):
+        await busy
+    assert "self-test" in str(engine.status["last_failure"])
+    await until(lambda: engine.models)
+    await read(engine, make_job())
+
+
+async def test_steps_of_the_engine_are_a_sign_of_life(make: Make) -> None:
+    engine = await make()
+    await until(lambda: "steps" in engine.status)
+    assert engine._watchdog.steps == engine.status["steps"]
+
+
 async def test_cancelled_job_that_does_not_end_is_a_hang(make: Make) -> None:
     engine = await make(replace(USUAL, gap_cap_s=300, stop_s=1.0))
     error: GenerationError | None = None

@@ -64,6 +64,7 @@ class IsolatedEngine:
         self._models: list[Model] = []
         self._usual_models: list[Model] = []
         self._hardware: Facts = {}
+        self._engine_status: Facts = {}
         self._last_failure = ""
         self._calls = Calls()
         self._watchdog = Watchdog(self._patience)
@@ -71,6 +72,7 @@ class IsolatedEngine:
         self._spare: HostProcess | None = None
         self._when_changed: Callable[[], None] = lambda: None
         self._is_served = asyncio.Event()
+        self._is_suspect = False
         self._loaded: asyncio.Future[Ready | Unfit] | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -101,8 +103,9 @@ class IsolatedEngine:
 
     @property
     def status(self) -> Facts:
-        """Where its process stands."""
+        """Where its process stands, and what the engine says of itself."""
         return {
+            **self._engine_status,
             "state": _state_words(self._course),
             "pid": self._process.pid,
             "restarts": self._course.restarts,
@@ -164,6 +167,7 @@ class IsolatedEngine:
         process = self._process = await self._next_process()
         self._loaded = asyncio.get_running_loop().create_future()
         self._watchdog = Watchdog(self._patience)
+        self._engine_status, self._is_suspect = {}, False
         process.listener = self._receive
         process.send(Begin(self._recipe.factory, self._recipe.arguments))
         return await _first_of(process.wait(), self._look_after(process), self._serve())
@@ -181,10 +185,10 @@ class IsolatedEngine:
         while True:
             await asyncio.sleep(KEEP_EVERY_S)
             idle_s = time.monotonic() - self._watchdog.sign_at if not self._calls else 0.0
-            if idle_s >= self._patience.test_every_s and (
-                failure := await self._self_test(loaded.models)
-            ):
-                return failure
+            if self._is_suspect or idle_s >= self._patience.test_every_s:
+                self._is_suspect = False
+                if failure := await self._self_test(loaded.models):
+                    return failure
             await self._keep_spare(idle_s)
 
     async def _self_test(self, models: list[Model]) -> str:
@@ -288,9 +292,12 @@ class IsolatedEngine:
                 piece = Piece(message.text, message.tokens, message.token_ids)
                 self._calls.tell(message.handle, piece)
             elif isinstance(message, Ended | Failed):
+                # A fault may be the job's, or the engine's from now on.
+                self._is_suspect |= isinstance(message, Failed) and message.code == "engine_error"
                 self._watchdog.ended(message.handle, now_s)
                 self._calls.tell(message.handle, _ending(message))
             elif isinstance(message, Pong):
+                self._engine_status = message.status
                 self._watchdog.ponged(float(message.status.get("steps", 0)), now_s)
             elif self._loaded is not None and not self._loaded.done():
                 self._loaded.set_result(message)

@@ -36,7 +36,10 @@ class Engine(Protocol):
 
     @property
     def status(self) -> dict[str, str | int | float]:
-        """What the health report says of it beside its kind and state."""
+        """What the health report says of it beside its kind and state.
+
+        `steps`, where given, counts up while it works: a sign of life that may have no text.
+        """
 
     def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Answer a job: pieces of whole tokens and whole characters, then one `Finished`.

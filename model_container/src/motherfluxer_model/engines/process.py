@@ -114,8 +114,10 @@ class HostProcess(asyncio.Protocol):
         process = self._process
         assert process is not None  # noqa: S101  only what was started ends
         self.listener = lambda messages: None
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            # Not by the library's `kill`: that may bury the process unseen and lose how it ended.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         code = await process.wait()
         if self._transport is not None:
             self._transport.close()

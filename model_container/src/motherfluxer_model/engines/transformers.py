@@ -107,8 +107,8 @@ class TransformersEngine:
 
     @property
     def status(self) -> dict[str, str | int | float]:
-        """Nothing to speak of."""
-        return {}
+        """How far it has come: a step may give no text, and is a sign of life."""
+        return {"steps": self._worker.steps_count}
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Answer a job; see the port."""

@@ -30,6 +30,7 @@ class Worker:
         self._running: list[Sequence] = []
         self._pace = PromptPace()
         self._wake = threading.Condition()
+        self.steps_count = 0  # counts up as long as there is work and the engine gets on with it
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
@@ -64,6 +65,7 @@ class Worker:
         with torch.inference_mode():
             while self._let_join(runner):
                 self._turn(runner)
+                self.steps_count += 1
                 self._when_stepped()
 
     def _let_join(self, runner: Runner) -> bool:

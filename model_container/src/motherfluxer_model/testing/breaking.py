@@ -19,8 +19,9 @@ class BreakingEngine(EchoEngine):
     """Repeats a question; after its first word it does what that says, if it is one of these.
 
     crash: its process ends. block: its process does nothing any more. stall: the answer stands
-    still for ever. raise: the answer fails. `said` does so whatever the question is. While the
-    file `switch` exists, loading does what it says. Each job's id becomes a line of the file `log`.
+    still for ever. raise: the answer fails. spoil: so does every later one. `said` stands for each
+    question's first word. While the file `switch` exists, loading does what it says. Each job's id
+    becomes a line of the file `log`.
     """
 
     def __init__(
@@ -35,7 +36,13 @@ class BreakingEngine(EchoEngine):
         super().__init__(model_name, delay_s=delay_s)
         self._switch = Path(switch) if switch else None
         self._said = said
+        self._jobs_count = 0
         self._log = Path(log) if log else None
+
+    @property
+    def status(self) -> dict[str, str | int | float]:
+        """How many jobs came."""
+        return {"steps": self._jobs_count}
 
     async def prepare(self) -> None:
         """Load nothing, or break."""
@@ -44,10 +51,13 @@ class BreakingEngine(EchoEngine):
 
     async def generate(self, job: Job) -> AsyncIterator[Piece | Finished]:
         """Answer, or break after the first word."""
+        self._jobs_count += 1
         if self._log is not None:
             with self._log.open("a") as file:
                 file.write(f"{job.job}\n")
         word = self._said or job.messages[-1].content.split(" ", 1)[0]
+        if word == "spoil":
+            self._said = "raise"
         async for said in super().generate(job):
             yield said
             await _break(word)
