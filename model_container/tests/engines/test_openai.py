@@ -238,8 +238,8 @@ async def test_a_refusal_is_told_in_our_words(
 
 @pytest.mark.parametrize("habits", [Habits(context_tokens=50)])
 async def test_an_answer_gets_the_room_that_is_left(rig: Rig) -> None:
-    text, ending = await rig.answer(rig.job(text="word " * 30))
-    assert (text.split(), ending.reason) == (["word"] * 17, "length")
+    text, ending = await rig.answer(rig.job(text="a " * 30))
+    assert (text.split(), ending.reason) == (["a"] * 17, "length")
     limits = [body["max_tokens"] for _, body in rig.upstream.requests]
     assert limits == [25, 1, 17]
 
@@ -248,6 +248,19 @@ async def test_a_conversation_without_room_is_refused(rig: Rig) -> None:
     with pytest.raises(GenerationError) as caught:
         await rig.answer(rig.job(text="word " * 2000))
     assert caught.value.code == "context_overflow"
+
+
+async def test_a_server_that_knows_no_limit_is_kept_to_it() -> None:
+    async with FakeUpstream(Habits(context_tokens=10**6)) as upstream:
+        engine = OpenAIEngine(Upstream(upstream.url, context_tokens=50))
+        await engine.prepare()
+        rig = Rig(upstream, engine)
+        with pytest.raises(GenerationError) as caught:
+            await rig.answer(rig.job(text="word " * 60))
+        text, ending = await rig.answer(rig.job(text="word " * 40))
+        await engine.close()
+    assert (caught.value.code, ending.reason) == ("context_overflow", "length")
+    assert len(text.split()) == 50 - 43
 
 
 @pytest.mark.parametrize("last", [CUT, asyncio.Event(), "{garbage", '{"error": "late"}'])

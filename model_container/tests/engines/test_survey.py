@@ -176,6 +176,19 @@ async def test_a_model_that_cannot_chat_is_named() -> None:
             await prepare(upstream)
 
 
+async def test_a_model_that_is_not_ready_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motherfluxer_model.engines.roster.FIRST_POLL_S", 0.001)
+    async with FakeUpstream() as upstream:
+        upstream.models.append({"id": "second", "max_model_len": 50})
+        refusal = Refusal(503, "loading")
+        monkeypatch.setattr("motherfluxer_model.engines.survey.GREETING", "script")
+        upstream.scripts.extend([[refusal], [refusal], [refusal], [refusal]])
+        engine = OpenAIEngine(Upstream(upstream.url))
+        await engine.prepare()
+        await engine.close()
+    assert not upstream.scripts
+
+
 async def test_a_server_that_cannot_list_serves_what_is_named() -> None:
     async with FakeUpstream() as upstream:
         upstream.models_refusal = Refusal(500, "offline")

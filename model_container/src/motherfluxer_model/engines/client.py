@@ -110,7 +110,7 @@ class Client:
                 async for event in _read_events(response):
                     self._heard_at = asyncio.get_running_loop().time()
                     yield event
-        except httpx2.ConnectError as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             words = f"the server behind this instance cannot be reached: {_words(error)}"
             raise GenerationError("overloaded", words, retryable=True) from error
         except httpx2.HTTPError as error:

@@ -18,6 +18,7 @@ from motherfluxer_wire.frames import Sampling, Usage
 
 logger = logging.getLogger(__name__)
 MAX_WAITING_PIECES: Final = 64  # beyond it nothing more is read: the server has to wait
+FEWEST_CHARS_PER_TOKEN: Final = 2  # with fewer characters a conversation is not counted before
 CHARS_PER_TOKEN: Final = 4  # a rule of thumb, where the server counts nothing
 
 Doubt = Callable[[], Awaitable[None]]
@@ -98,6 +99,7 @@ class Relay:
         question = self._question
         if question.prefix:
             question = question.at_most(question.most_tokens - await self._count_prefix())
+        question = await self._fit(question)
         if question.most_tokens <= 0:
             await self._items.put(self._finished("length"))
             return
@@ -140,6 +142,19 @@ class Relay:
         if before is None or after is None:
             return max(1, len(self._question.prefix) // CHARS_PER_TOKEN)
         return max(0, after - before)
+
+    async def _fit(self, question: Question) -> Question:
+        """Refuse a conversation that is too long, for a server that would not; cut the limit."""
+        chars = sum(len(message.content) for message in question.messages) + len(question.prefix)
+        if chars <= FEWEST_CHARS_PER_TOKEN * self._context_tokens:
+            return question
+        count = await self._count_prompt(question)
+        if count is None:
+            return question
+        if count >= self._context_tokens:
+            words = f"{count} tokens, but the model takes {self._context_tokens} in all"
+            raise GenerationError("context_overflow", f"the conversation has {words}")
+        return question.at_most(min(question.most_tokens, self._context_tokens - count))
 
     async def _find_room(self, question: Question) -> int:
         """Say how many tokens fit behind a prompt that fits by itself; 0: it does not."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 3.0
 FIRST_POLL_S: Final = 0.5
 LONGEST_POLL_S: Final = 10.0
+LONGEST_REST_S: Final = 60.0
 KEY_REFUSED: Final = frozenset({401, 403})
 SILENT_POLLS_COUNT: Final = 3  # a busy server may answer late
 DOUBT_S: Final = 1.0
@@ -57,6 +59,8 @@ class Roster:
         self._name = name
         self._revision = revision
         self._refused: dict[Entry, str] = {}  # what the server lists and cannot chat with, and why
+        self._failures: Counter[Entry] = Counter()
+        self._not_before: dict[Entry, float] = {}  # when one that failed for now is asked again
         self._silent_count = 0
         self._wake = asyncio.Event()
 
@@ -123,6 +127,8 @@ class Roster:
             logger.info("the server at %s is back", self._upstream.url)
             self.is_down = False
             self._refused.clear()
+            self._failures.clear()
+            self._not_before.clear()
         await self._apply(listing)
 
     def _go_down(self, words: str) -> None:
@@ -145,7 +151,9 @@ class Roster:
             self.when_changed()
         known = {one.entry for one in self.served.values()}
         for entry in wanted:
-            if entry not in known and entry not in self._refused and not self.is_down:
+            is_new = entry not in known and entry not in self._refused
+            is_due = self._not_before.get(entry, 0.0) <= asyncio.get_running_loop().time()
+            if is_new and is_due and not self.is_down:
                 await self._take_in(entry, is_alone=len(wanted) == 1)
 
     def _choose(self, listing: Listing) -> list[Entry]:
@@ -183,9 +191,11 @@ class Roster:
             found = await Survey(self._client, entry.model_id, facts, render).run()
         except GenerationError as error:
             if error.retryable:
-                logger.warning("%s cannot be served now: %s", entry.model_id, error.message)
+                self._put_off(entry, error.message)
             else:
                 self._refuse(entry, error.message)
+            return
+        if self.is_down:  # it died meanwhile: what was found may no longer hold
             return
         model = Model(
             name=name,
@@ -203,8 +213,14 @@ class Roster:
         if self._upstream.template is not None:
             return find_model_files(self._upstream.template)
         folder = Path(entry.model_id)
-        is_meant = entry.model_id in self._upstream.model_ids and folder.is_absolute()
-        return find_model_files(folder) if is_meant and folder.is_dir() else None
+        is_meant = entry.model_id in self._upstream.model_ids and folder.is_dir()
+        return find_model_files(folder) if is_meant else None
+
+    def _put_off(self, entry: Entry, words: str) -> None:
+        self._failures[entry] += 1
+        wait_s = min(LONGEST_REST_S, FIRST_POLL_S * 2.0 ** self._failures[entry])
+        self._not_before[entry] = asyncio.get_running_loop().time() + wait_s
+        logger.warning("%s cannot be served yet: %s", entry.model_id, words)
 
     def _refuse(self, entry: Entry, words: str) -> None:
         logger.warning("%s is not served: %s", entry.model_id, words)
