@@ -22,7 +22,7 @@ from apps.router.records.attempts import Attempt, attempts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceView:
-    """One connected instance.
+    """One connected instance. `state`: its health, or "paused" while it serves nothing.
 
     `recent_failures` is weighted: each counts half as much after a while. `ejected_for_s` is None
     unless the instance is ejected, and 0 when it may have a request again to prove itself.
@@ -215,8 +215,8 @@ def _instance_view(
         name=instance.name,
         operator=link.admission.operator_email,
         credential_id=link.admission.credential_id,
-        state=record.health.value,
-        models=tuple(instance.models),
+        state="paused" if _shows_pause(instance) else record.health.value,
+        models=tuple(instance.usual_models),
         slots=instance.slots,
         running=tuple(instance.open_jobs),
         agent=link.agent,
@@ -227,6 +227,10 @@ def _instance_view(
         recent_failures=round(record.recent_failures(now, settings.failure_half_life_s), 3),
         ejected_for_s=max(0.0, record.ejected_until - now) if is_ejected else None,
     )
+
+
+def _shows_pause(instance: Instance) -> bool:
+    return instance.is_paused and not instance.is_draining
 
 
 def _job_view(job: Job, stream: JobStream | None, place: int | None, now: float) -> JobView:

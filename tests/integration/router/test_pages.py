@@ -163,3 +163,17 @@ async def test_superadmin_sees_ejection_failures_and_the_queue(router: LiveRoute
     assert ejected[0]["consecutive_failures"] == 3
     classes = [one["service_class"] for one in view["queue"]]
     assert classes == ["registered", "demo", "probe"]
+
+
+async def test_superadmin_sees_which_instance_pauses_and_what_it_serves_usually(
+    router: LiveRouter,
+) -> None:
+    connect(router, "s1", "i1")
+    do(router, events.InstanceChanged("s1", (), 1))
+    client = await signed_in_superadmin()
+    assert "mf-state-paused" in (await client.get("/router/")).content.decode()
+    [seen] = json.loads((await client.get("/router/view.json")).content)["instances"]
+    assert (seen["state"], seen["models"]) == ("paused", [TINY.name])
+    do(router, events.InstanceChanged("s1", (TINY,), 1))
+    [seen] = json.loads((await client.get("/router/view.json")).content)["instances"]
+    assert (seen["state"], seen["models"]) == ("joining", [TINY.name])
