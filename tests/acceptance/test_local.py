@@ -81,7 +81,7 @@ def test_nothing_is_left_behind(start_local: StartLocal, how: signal.Signals) ->
     program = start_local(free_port())
     wait_ready(program)
     family = family_of(program)
-    assert len(family) == 4
+    assert len(family) in (5, 6)  # head, site, instance with its engine, housekeeping; a spare
     program.process.send_signal(how)
     wait_until(lambda: all(is_gone(one) for one in family), f"all gone after {how.name}", 20)
     if how is not signal.SIGKILL:

@@ -291,12 +291,11 @@ async def test_crash_loop_goes_on_and_is_said_until_the_cause_is_gone(
 
 
 async def test_spare_process_takes_over_and_another_one_is_made(make: Make) -> None:
-    patience = replace(USUAL, spare_idle_s=0.0)
+    patience = replace(USUAL, spare_idle_s=0.0, spare_again_s=0.0)
     engine = await make(patience, preload=("motherfluxer_model.engines.echo", "no_such_module"))
 
     def spare_pid() -> int:
-        spare = engine._spare
-        return spare.pid if spare is not None else 0
+        return engine._spare.pid
 
     await until(spare_pid)
     first = spare_pid()

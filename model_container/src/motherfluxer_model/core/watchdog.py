@@ -31,6 +31,7 @@ class Patience:
     test_every_s: how often an idle engine is tested.
     spare_idle_s, spare_at_last_s: a spare process is begun after so long without a job, or after
         having served so long.
+    spare_again_s: one that has ended by itself is not replaced before.
     """
 
     pong_s: float = 5.0
@@ -48,6 +49,7 @@ class Patience:
     test_every_s: float = 60.0
     spare_idle_s: float = 5.0
     spare_at_last_s: float = 60.0
+    spare_again_s: float = 60.0
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from motherfluxer_model.core.supervision import Phase, Supervision
 from motherfluxer_model.core.watchdog import Patience, Watchdog
 from motherfluxer_model.engines.calls import Calls
 from motherfluxer_model.engines.process import HostProcess
+from motherfluxer_model.engines.spare import Spare
 from motherfluxer_model.errors import EngineLoadError, GenerationError
 from motherfluxer_wire.frames import Job, Message, Model, Sampling
 
@@ -69,7 +70,7 @@ class IsolatedEngine:
         self._calls = Calls()
         self._watchdog = Watchdog(self._patience)
         self._process = HostProcess()
-        self._spare: HostProcess | None = None
+        self._spare = Spare(recipe.preload, self._patience)
         self._when_changed: Callable[[], None] = lambda: None
         self._is_served = asyncio.Event()
         self._is_suspect = False
@@ -136,8 +137,7 @@ class IsolatedEngine:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
         await self._process.kill()
-        if self._spare is not None:
-            await self._spare.kill()
+        await self._spare.close()
 
     async def _supervise(self) -> None:
         """Keep a process running. Raises EngineLoadError when the first one comes to nothing."""
@@ -154,17 +154,12 @@ class IsolatedEngine:
             await asyncio.sleep(self._course.wait_s)
             self._course = self._course.rested()
 
-    async def _next_process(self) -> HostProcess:
-        if self._spare is not None and not self._spare.is_gone:
-            process, self._spare = self._spare, None
-            return process
-        process = HostProcess()
-        await process.start()
-        return process
-
     async def _live(self) -> str:
         """Let a process load and serve; give the reason why it is over. Raises OSError."""
-        process = self._process = await self._next_process()
+        if (process := self._spare.take()) is None:
+            process = HostProcess()
+            await process.start()
+        self._process = process
         self._loaded = asyncio.get_running_loop().create_future()
         self._watchdog = Watchdog(self._patience)
         self._engine_status, self._is_suspect = {}, False
@@ -189,7 +184,8 @@ class IsolatedEngine:
                 self._is_suspect = False
                 if failure := await self._self_test(loaded.models):
                     return failure
-            await self._keep_spare(idle_s)
+            served_s = time.monotonic() - self._course.ready_at
+            await self._spare.keep(idle_s=idle_s, served_s=served_s)
 
     async def _self_test(self, models: list[Model]) -> str:
         """Let the engine say something; give what is wrong with it, or nothing."""
@@ -224,17 +220,6 @@ class IsolatedEngine:
             logger.info("the engine is %s", "late, and gets no new jobs" if is_doubtful else "back")
             self._models = models
             self._when_changed()
-
-    async def _keep_spare(self, idle_s: float) -> None:
-        """Have another process import everything beforehand, once this one has a quiet moment."""
-        if not self._recipe.preload or (self._spare is not None and not self._spare.is_gone):
-            return
-        served_s = time.monotonic() - self._course.ready_at
-        if idle_s >= self._patience.spare_idle_s or served_s >= self._patience.spare_at_last_s:
-            if self._spare is not None:
-                await self._spare.kill()
-            self._spare = HostProcess()
-            await self._spare.start(*self._recipe.preload)
 
     def _go_up(self, loaded: Ready) -> None:
         now_s = time.monotonic()

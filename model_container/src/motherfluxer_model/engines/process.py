@@ -50,7 +50,8 @@ class HostProcess(asyncio.Protocol):
     async def start(self, *preload: str) -> None:
         """Start it; with modules to import, it does that at the lowest priority."""
         ours, theirs = socket.socketpair()
-        with theirs, _signals_held():
+        with contextlib.ExitStack() as unless_started, theirs, _signals_held():
+            unless_started.callback(ours.close)
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", HOST_MODULE),
                 *(str(theirs.fileno()), str(os.getpid()), *preload),
@@ -59,6 +60,7 @@ class HostProcess(asyncio.Protocol):
                 pass_fds=[theirs.fileno()],
                 env={k: v for k, v in os.environ.items() if not k.startswith(OPTIONS_PREFIX)},
             )
+            unless_started.pop_all()
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
 
     def send(self, message: ToHost) -> None:
