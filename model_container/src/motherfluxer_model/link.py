@@ -202,7 +202,7 @@ class Link:
     ) -> Backoff:
         code, reason = websocket.close_code or 1006, websocket.close_reason or "no reason given"
         if code == limits.CLOSE_CREDENTIAL_ENDED:
-            words = f"the router ended the credential: {reason}"
+            words = f"the router ended the credential: {reason}; issue a new one on the site"
             return await self._take_new_credential(CredentialRefusedError(words), backoff)
         if code == limits.CLOSE_REPLACED:
             raise ReplacedError(f"another container runs as {self._identity.name}: {reason}")

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from motherfluxer_model import bench
 from motherfluxer_model.checking import model
 from motherfluxer_model.checking.model import check_device, check_model, judge_speed
 from motherfluxer_model.core.findings import Finding, Grade
 from motherfluxer_model.core.speed import Level
 from motherfluxer_model.options import Options
+from motherfluxer_model.upstream import Upstream
 
 OPTIONS = Options("", "echo", "", engine="echo", model_name="echo", slots=2)
 
@@ -33,6 +35,16 @@ async def test_model_that_does_not_load_is_told(tmp_path: Path) -> None:
     options = Options("", str(tmp_path), "", model_name="none")
     finding = (await look(options))["model"]
     assert (finding.grade, finding.exit_code) == (Grade.FAILED, 4)
+
+
+async def test_server_that_is_away_is_told_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench, "UPSTREAM_S", 0.1)
+    away = Options("", "", "", engine="openai", upstream=Upstream("http://127.0.0.1:9/v1"))
+    finding = (await look(away))["model"]
+    assert (finding.grade, finding.exit_code) == (Grade.FAILED, 4)
+    assert "http://127.0.0.1:9/v1 has not come up" in finding.words
 
 
 def test_idle_graphics_card_is_told(tmp_path: Path) -> None:
