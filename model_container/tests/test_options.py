@@ -168,6 +168,7 @@ def test_server_can_be_asked_for_several_models() -> None:
         (["--upstream", "http://h", "--upstream-key", "two words"], "no key has"),
         (["--upstream", "http://h", "--upstream-template", "/no/such"], "--upstream-template"),
         (["--upstream", "http://h", "--context-tokens", "many"], "--context-tokens"),
+        (["--upstream", "http://h", "--model", ",".join(map(str, range(65)))], "65 models"),
     ],
 )
 def test_nonsense_about_the_server_is_named(more: list[str], words: str) -> None:

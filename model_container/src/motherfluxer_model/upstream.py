@@ -6,7 +6,7 @@ from pathlib import Path
 from motherfluxer_model.core.names import fit_upstream_url
 from motherfluxer_model.errors import UsageError
 from motherfluxer_model.given import Given
-from motherfluxer_wire.limits import MAX_INTEGER
+from motherfluxer_wire.limits import MAX_INTEGER, MAX_MODELS_COUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,14 @@ def parse_upstream(given: Given, ca_file: Path | None) -> Upstream:
     template = given.text("upstream_template")
     if template and not Path(template).exists():
         raise UsageError(f"--upstream-template: there is no {template}")
-    named = (name.strip() for name in (given.text("model") or "").split(","))
+    named = [name.strip() for name in (given.text("model") or "").split(",")]
+    model_ids = tuple(dict.fromkeys(name for name in named if name))
+    if len(model_ids) > MAX_MODELS_COUNT:
+        raise UsageError(f"--model names {len(model_ids)} models, {MAX_MODELS_COUNT} at most")
     return Upstream(
         url=url,
         key=_key(given.text("upstream_key"), given.text("upstream_key_file")),
-        model_ids=tuple(dict.fromkeys(name for name in named if name)),
+        model_ids=model_ids,
         context_tokens=given.count("context_tokens", 0, 0, MAX_INTEGER),
         ca_file=ca_file,
         template=Path(template) if template else None,

@@ -170,6 +170,15 @@ async def test_what_the_operator_must_change_is_named(
             await prepare(upstream, model_ids=model_ids)
 
 
+async def test_a_long_list_is_not_asked_through() -> None:
+    async with FakeUpstream() as upstream:
+        upstream.models = [{"id": f"m-{n}"} for n in range(17)]
+        with pytest.raises(EngineLoadError, match="lists 17 models"):
+            await prepare(upstream)
+        assert upstream.requests == []
+        assert (await prepare(upstream, model_ids=("m-16",))).model.name == "m-16"
+
+
 async def test_a_model_that_cannot_chat_is_named() -> None:
     async with FakeUpstream(Habits(refused_fields=frozenset({"messages"}))) as upstream:
         with pytest.raises(EngineLoadError, match=r"none of its models: org/parrot: .*Unexpected"):

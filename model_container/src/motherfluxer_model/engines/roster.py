@@ -25,12 +25,12 @@ from motherfluxer_model.engines.survey import Found, Survey
 from motherfluxer_model.errors import EngineLoadError, GenerationError
 from motherfluxer_model.upstream import Upstream
 from motherfluxer_wire.frames import Model
-from motherfluxer_wire.limits import MAX_MODELS_COUNT
 
 logger = logging.getLogger(__name__)
 POLL_S: Final = 3.0
 FIRST_POLL_S: Final = 0.5
 LONGEST_POLL_S: Final = 10.0
+MAX_UNNAMED_COUNT: Final = 16
 LONGEST_REST_S: Final = 60.0
 KEY_REFUSED: Final = frozenset({401, 403})
 SILENT_POLLS_COUNT: Final = 3  # a busy server may answer late
@@ -70,6 +70,7 @@ class Roster:
         while True:
             try:
                 listing = await read_listing(self._client)
+                self._refuse_crowd(listing)
                 await self._apply(listing)
                 if self.served:
                     return
@@ -168,7 +169,7 @@ class Roster:
             return [*known.values(), *missing]
         listed = {entry.model_id: entry for entry in listing.entries}
         if not self._upstream.model_ids:
-            return list(listed.values())[:MAX_MODELS_COUNT]
+            return list(listed.values())[:MAX_UNNAMED_COUNT]
         chosen = []
         for model_id in self._upstream.model_ids:
             entry = listed.get(model_id) or listed.get(f"{model_id}:latest")
@@ -225,6 +226,12 @@ class Roster:
     def _refuse(self, entry: Entry, words: str) -> None:
         logger.warning("%s is not served: %s", entry.model_id, words)
         self._refused[entry] = words
+
+    def _refuse_crowd(self, listing: Listing) -> None:
+        """Raise EngineLoadError for a list too long to be meant: each model would be asked."""
+        count = len(listing.entries or ())
+        if count > MAX_UNNAMED_COUNT and not self._upstream.model_ids:
+            raise EngineLoadError(f"the server lists {count} models: name yours with --model")
 
     def _refuse_hopeless(self, listing: Listing) -> None:
         """Raise EngineLoadError where the operator has to change something."""
