@@ -1,10 +1,13 @@
 """The command line and the environment, and what is said when they make no sense."""
 
+import contextlib
 import io
+import re
 from pathlib import Path
 
 import pytest
 
+from motherfluxer_model.command_line import COMMANDS
 from motherfluxer_model.credential import is_open_to_others
 from motherfluxer_model.errors import UsageError
 from motherfluxer_model.options import Options, parse_options
@@ -234,6 +237,16 @@ def test_senseless_levels_are_named(levels: str) -> None:
 
 def test_command_line_of_run_is_understood_by_every_command() -> None:
     assert parse_options(["bench", *LEAST[1:]], {}).model == "a/phi-2"
+
+
+def test_every_option_and_command_stands_in_the_readme() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    for command in COMMANDS:
+        assert f"motherfluxer-model {command}" in readme
+        with pytest.raises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
+            parse_options([command, "--help"], {})
+        for option in set(re.findall(r"--[a-z-]+", said.getvalue())) - {"--help"}:
+            assert f"`{option}" in readme, option
 
 
 def test_engine_from_the_environment_is_checked_too() -> None:

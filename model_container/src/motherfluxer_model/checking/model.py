@@ -43,7 +43,8 @@ def check_device(hardware: Mapping[str, object], nvidia: Path) -> Finding:
     if device == "cpu" and nvidia.exists():
         words = "cpu, though there is an NVIDIA card: this torch was built without CUDA"
         return Finding("device", Grade.WARNING, words)
-    return Finding("device", Grade.OK, device)
+    words = "cpu; no graphics card is seen" if device == "cpu" else device
+    return Finding("device", Grade.OK, words)
 
 
 async def _check_speed(engine: Engine, slots: int, further: int) -> AsyncIterator[Finding]:
