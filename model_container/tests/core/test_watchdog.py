@@ -23,13 +23,13 @@ class Bench:
         self.dog.began(self.handle, chars, self.now_s)
         return self.handle
 
-    def answer(self, *, chars: int, first_s: float, gap_s: float) -> None:
+    def answer(self, *, chars: int, first_s: float, gap_s: float, read_tokens: int = 0) -> None:
         handle = self.start(chars)
         self.now_s += first_s
         for _ in range(5):
             self.dog.heard(handle, self.now_s)
             self.now_s += gap_s
-        self.dog.ended(handle, self.now_s)
+        self.dog.ended(handle, self.now_s, read_tokens or chars // 4)
 
     def verdict_within(self, seconds: float) -> str | None:
         """Look four times a second; give the first verdict, the clock at its time."""
@@ -79,6 +79,22 @@ def test_prompts_that_wait_for_each_other_may_take_longer(bench: Bench) -> None:
     bench.dog.judge(bench.now_s)
     bench.dog.heard(first, bench.now_s)
     assert bench.verdict_within(35) is None
+
+
+def test_prompts_that_are_remembered_do_not_make_the_others_late(bench: Bench) -> None:
+    for _ in range(100):
+        bench.answer(chars=8000, first_s=0.02, gap_s=0.05, read_tokens=10)
+    bench.start(chars=80_000)  # 20,000 tokens, cold: 16 s at the pace of the first ones
+    assert bench.verdict_within(60) is None
+
+
+def test_prompt_that_waited_for_another_teaches_nothing(bench: Bench) -> None:
+    count = bench.dog.reading.count
+    first, second = bench.start(), bench.start()
+    for handle in (first, second):
+        bench.dog.heard(handle, bench.now_s + 1)
+        bench.dog.ended(handle, bench.now_s + 1, 100)
+    assert bench.dog.reading.count == count + 1
 
 
 def test_token_of_one_job_is_a_sign_of_life_for_all(bench: Bench) -> None:

@@ -10,7 +10,6 @@ from typing import Final
 _WEIGHT: Final = 0.1  # of a new sample
 _AT_LEAST: Final = 3.0  # times the usual is never late, however even the samples are
 _FOREVER_S: Final = 1e9
-_CHARS: Final = 1000.0
 _SHORT_CHARS: Final = 200  # below it a prompt's length says nothing
 
 
@@ -21,7 +20,7 @@ class Patience:
     pong_s: a process that answers no ping for so long stands still; more while it loads.
     doubt_s: after so long without an answer, or a sign of life that was due, it gets no new jobs.
     gap_floor_s, gap_cap_s: bounds of the learned deadline between two signs of life.
-    first_floor_s, first_cap_s: bounds of that for the prompts that are being read; the cap gives
+    first_floor_s, first_cap_s: bounds of that for the prompts that are being read. Both caps give
         way to twice the expected time.
     stop_s: how long a cancelled job may take to end.
     deviations: how many mean deviations late is too late.
@@ -75,12 +74,13 @@ class Estimate:
 
 @dataclass(slots=True)
 class Watched:
-    """One running job. `ahead`: the thousands of characters to be read when it came."""
+    """One running job. `read_s`: how long its prompt took, where no other was read meanwhile."""
 
     chars: int
-    ahead: float
     began_at: float
+    is_alone: bool
     is_read: bool = False
+    read_s: float | None = None
     stopped_at: float | None = None
 
 
@@ -102,8 +102,7 @@ class Watchdog:
         """A job was handed over."""
         if not self.jobs:
             self.sign_at = now_s
-        watched = self.jobs[handle] = Watched(chars, 0.0, now_s)
-        watched.ahead = self._unread()
+        self.jobs[handle] = Watched(chars, now_s, is_alone=not self._unread())
 
     def heard(self, handle: int, now_s: float) -> None:
         """A piece of a job's answer came."""
@@ -112,7 +111,7 @@ class Watchdog:
             return
         if not watched.is_read:
             watched.is_read = True
-            self.reading.add((now_s - watched.began_at) / watched.ahead)
+            watched.read_s = now_s - watched.began_at if watched.is_alone else None
         elif now_s > self.sign_at and not self._unread():
             self.gaps.add(now_s - self.sign_at)
         self.sign_at = now_s
@@ -122,10 +121,17 @@ class Watchdog:
         if (watched := self.jobs.get(handle)) is not None and watched.stopped_at is None:
             watched.stopped_at = now_s
 
-    def ended(self, handle: int, now_s: float) -> None:
-        """A job is over."""
-        if self.jobs.pop(handle, None) is not None:
-            self.sign_at = now_s
+    def ended(self, handle: int, now_s: float, read_tokens: int = 0) -> None:
+        """A job is over; `read_tokens` of its prompt had to be computed, 0 if that is not known.
+
+        What the engine remembered of a prompt took no time: it must not count as read quickly.
+        """
+        watched = self.jobs.pop(handle, None)
+        if watched is None:
+            return
+        self.sign_at = now_s
+        if watched.read_s is not None and read_tokens:
+            self.reading.add(watched.read_s / read_tokens)
 
     def pinged(self, now_s: float) -> None:
         """A ping was sent; the oldest that is unanswered counts."""
@@ -169,6 +175,7 @@ class Watchdog:
         """How long the engine may go without a sign of life, with what it has to do now."""
         patience = self.patience
         gap_s = min(max(self._gap_s(), patience.gap_floor_s), patience.gap_cap_s)
+        gap_s = max(gap_s, 2 * self.gaps.mean)
         return max(gap_s, self._reading_s(patience.first_floor_s))
 
     def _late_s(self) -> float:
@@ -188,10 +195,10 @@ class Watchdog:
         bounded_s = min(max(late_s, floor_s), patience.first_cap_s)
         return max(bounded_s, 2 * self.reading.mean * unread)
 
-    def _unread(self) -> float:
-        """How many thousand characters of prompts no token has come for."""
+    def _unread(self) -> int:
+        """How many tokens at most have to be read: there are no more than characters."""
         return sum(
-            max(watched.chars, _SHORT_CHARS) / _CHARS
+            max(watched.chars, _SHORT_CHARS)
             for watched in self.jobs.values()
             if not watched.is_read
         )

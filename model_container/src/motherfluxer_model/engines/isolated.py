@@ -279,13 +279,19 @@ class IsolatedEngine:
             elif isinstance(message, Ended | Failed):
                 # A fault may be the job's, or the engine's from now on.
                 self._is_suspect |= isinstance(message, Failed) and message.code == "engine_error"
-                self._watchdog.ended(message.handle, now_s)
+                self._watchdog.ended(message.handle, now_s, _read_tokens(message))
                 self._calls.tell(message.handle, _ending(message))
             elif isinstance(message, Pong):
                 self._engine_status = message.status
                 self._watchdog.ponged(float(message.status.get("steps", 0)), now_s)
             elif self._loaded is not None and not self._loaded.done():
                 self._loaded.set_result(message)
+
+
+def _read_tokens(message: Ended | Failed) -> int:
+    if isinstance(message, Failed):
+        return 0
+    return message.usage.prompt_tokens - (message.usage.cached_tokens or 0)
 
 
 def _ending(message: Ended | Failed) -> Finished | GenerationError:
