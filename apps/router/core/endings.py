@@ -128,7 +128,7 @@ def record_end(state: RouterState, job: Job, outcome: AttemptOutcome, now: float
     """Close the running attempt and keep why it ended; nothing when none runs."""
     if job.running is None or job.owner_id is None:
         return []
-    tokens = job.running.tokens
+    tokens = max(job.running.tokens, job.running.counted_tokens)
     job.given_tokens += tokens
     job.last_tokens = tokens
     job.running = None

@@ -93,6 +93,17 @@ class JobProgressed(Event, frozen=True):
     has_text: bool = True
 
 
+class TokensCounted(Event, frozen=True):
+    """How many tokens an attempt has given in all, told before it ends without an answer.
+
+    It teaches nothing of the instance's speed: who has failed may have paused before.
+    """
+
+    job_id: str
+    attempt: int
+    tokens: int
+
+
 class AttemptDone(Event, frozen=True):
     """An instance says that an attempt is complete: "stop", "length" or "cancelled".
 

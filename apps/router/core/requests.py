@@ -5,7 +5,13 @@ from typing import Final
 from apps.router.core import catalog, learning
 from apps.router.core.effects import CancelAttempt, Effect, FinishJob, RefuseJob
 from apps.router.core.endings import end_job, is_anybody_left, record_end
-from apps.router.core.events import JobCancelled, JobProgressed, JobSubmitted, ModelsKnown
+from apps.router.core.events import (
+    JobCancelled,
+    JobProgressed,
+    JobSubmitted,
+    ModelsKnown,
+    TokensCounted,
+)
 from apps.router.core.instances import Instance
 from apps.router.core.state import Job, RouterState
 from apps.router.core.values import AttemptOutcome, Refusal
@@ -67,6 +73,14 @@ def job_progressed(state: RouterState, event: JobProgressed, now: float) -> list
         instance.missing_heartbeats.pop(job.job_id, None)
         instance.last_heard_at = now
         learning.progressed(state, instance, job, job.running, event.tokens, now)
+    return []
+
+
+def tokens_counted(state: RouterState, event: TokensCounted, now: float) -> list[Effect]:
+    """Note what an attempt that is about to end has given: its user is charged for that."""
+    job = state.jobs.get(event.job_id)
+    if job is not None and job.attempt == event.attempt and job.running is not None:
+        job.running.counted_tokens = event.tokens
     return []
 
 

@@ -37,7 +37,8 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 class Try:
     """The attempt that runs now, on the router's clock. `progressed_at` None: no token yet.
 
-    `tokens` counts from the attempt's beginning, also when it was taken up on a new link.
+    `tokens` counts from the attempt's beginning, also when it was taken up on a new link; it is as
+    of the last progress, `counted_tokens` as of the end.
     """
 
     started_at: float
@@ -48,6 +49,7 @@ class Try:
     progressed_at: float | None = None
     tokens: int = 0
     is_resumed: bool = False
+    counted_tokens: int = 0
 
 
 @dataclass(slots=True)

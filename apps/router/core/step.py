@@ -32,6 +32,7 @@ HANDLERS: dict[type[events.Event], Handler] = {
     events.JobSubmitted: requests.job_submitted,
     events.JobCancelled: requests.job_cancelled,
     events.JobProgressed: requests.job_progressed,
+    events.TokensCounted: requests.tokens_counted,
     events.ModelsKnown: requests.models_known,
     events.CatalogChanged: catalog.catalog_changed,
     events.AttemptDone: endings.attempt_done,

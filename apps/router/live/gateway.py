@@ -90,6 +90,8 @@ class Gateway:
 
     def cancel(self, job_id: str, reason: str) -> None:
         """Stop a job."""
+        if stream := self.streams.get(job_id):
+            self._count(stream)
         self.bus.publish(events.JobCancelled(job_id, reason))
 
     def forget_old_streams(self) -> None:
@@ -129,6 +131,9 @@ class Gateway:
         """Forget a link that has ended."""
         if self.links.pop(link.session, None) is not None:
             link.close(limits.CLOSE_NORMAL, "")
+            for stream in self.streams.values():
+                if stream.owner == link.session:
+                    self._count(stream)
             self.bus.publish(events.LinkBroken(link.session))
             log.info("instance left", extra={"instance": link.name, "session": link.session})
 
@@ -193,8 +198,9 @@ class Gateway:
 
     @frame_received.register
     def _(self, frame: frames.Failed, link: InstanceLink) -> None:
-        if stream := self.streams.get(frame.job):
-            stream.is_complete(attempt=frame.attempt, seq=frame.seq, owner=link.session)
+        stream = self.streams.get(frame.job)
+        if stream and stream.is_complete(attempt=frame.attempt, seq=frame.seq, owner=link.session):
+            self._count(stream)
         link.send(frames.Ack(frame.job, frame.attempt, frame.seq))
         code = FailureCode(frame.code)
         self.bus.publish(
@@ -297,6 +303,12 @@ class Gateway:
             outcome = ended.finish_reason or (ended.error and ended.error.code)
             ids = {"job": job_id, "request": stream.request.request_id}
             log.info("job ended: %s", outcome, extra={**ids, "attempt": stream.attempt})
+
+    def _count(self, stream: JobStream) -> None:
+        """Tell the router all that has come of an attempt which is about to end."""
+        if stream.ended is None and stream.attempt_tokens:
+            told = events.TokensCounted(stream.job_id, stream.attempt, stream.attempt_tokens)
+            self.bus.publish(told)
 
     def _counted(self, ended: AttemptEnded) -> AttemptEnded:
         """Return an end with the tokens that came; the core heard of them only now and then."""

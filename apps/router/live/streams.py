@@ -153,6 +153,11 @@ class JobStream:
         return self._attempt
 
     @property
+    def owner(self) -> str | None:
+        """The link whose chunks are taken; None while nobody's are."""
+        return self._owner
+
+    @property
     def next_seq(self) -> int:
         """The number of the chunk that comes next in this attempt."""
         return self._next_seq

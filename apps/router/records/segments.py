@@ -31,6 +31,7 @@ AnyEvent = (
     | events.JobSubmitted
     | events.JobCancelled
     | events.JobProgressed
+    | events.TokensCounted
     | events.AttemptDone
     | events.AttemptFailed
     | events.ModelsKnown

@@ -23,7 +23,7 @@ from apps.router.records.history import History
 from apps.router.records.segments import Line, effect_lines
 
 AttemptKey = tuple[str, int]
-OfAttempt = events.JobProgressed | events.AttemptDone | events.AttemptFailed
+OfAttempt = events.JobProgressed | events.TokensCounted | events.AttemptDone | events.AttemptFailed
 
 _LET_GO_S: Final = 0.05
 """An instance that is told to stop says so after this time."""
@@ -78,7 +78,7 @@ class WhatIf:
             if job.session is None:
                 self._plan(at + _AWAY_S, due)
                 return
-            event = due.event_at(at, job.session)
+            event: OfAttempt = due.event_at(at, job.session)
             if (following := due.following(at, self.state.settings.progress_s)) is not None:
                 self._plan(following, due)
         else:

@@ -258,3 +258,24 @@ async def test_models_are_listed_and_shown(instance: Instance) -> None:
     assert (head.status, head.body) == (200, b"")
     missing = await call("GET", "/v1/models/lab/none").end()
     assert (missing.status, missing.error["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("ends", ["fail", "leave", "cancel"])
+async def test_all_tokens_of_an_attempt_without_an_answer_are_charged(
+    router: LiveRouter, instance: Instance, ends: str
+) -> None:
+    asked = chat("Hello")
+    job = await instance.job()
+    instance.say(job, *"abcdef")  # within a second: the router heard of the first one only
+    known = router.service.state.jobs[job.job]
+    assert known.running is not None
+    assert known.running.tokens == 1
+    if ends == "fail":
+        instance.fail(job, "engine_error")
+    elif ends == "leave":
+        instance.leave()
+    else:
+        job_cancel(job_id=job.job, reason="enough")
+    assert known.given_tokens == 6
+    job_cancel(job_id=job.job, reason="enough")
+    await asked.end()

@@ -85,6 +85,10 @@ class Board:
         """Let a job's instance report how far it is."""
         return self.do(events.JobProgressed(job_id, self.state.jobs[job_id].attempt, tokens))
 
+    def count(self, job_id: str, tokens: int) -> None:
+        """Let the gateway tell what a job's attempt has given, before it ends."""
+        self.do(events.TokensCounted(job_id, self.state.jobs[job_id].attempt, tokens))
+
     def done(self, job_id: str, tokens: int = 0, *, prompt: int = 0, cached: int = 0) -> None:
         """Let a job's instance end it."""
         job = self.state.jobs[job_id]

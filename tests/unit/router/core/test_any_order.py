@@ -152,6 +152,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Text arrives."""
         _, job_id, attempt = self.attempt(pick)
         self.do(events.JobProgressed(job_id, attempt, tokens))
+        self.do(events.TokensCounted(job_id, attempt, tokens + 1))
 
     @rule(pick=PICK)
     def broken(self, pick: int) -> None:

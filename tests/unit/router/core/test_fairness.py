@@ -96,6 +96,33 @@ def test_user_is_charged_what_was_served_and_gets_the_rest_back() -> None:
     assert counters["u"] == 114 + 50 + 2 * 30
 
 
+def test_user_is_charged_what_came_after_the_last_progress_too() -> None:
+    shop = Shop(1)
+    shop.join("b")
+    counters = shop.state.queue.classes[REGISTERED].counters
+    shop.ask("u", prompt_tokens=50)
+    shop.progress("u-0", 30)
+    shop.count("u-0", 45)
+    shop.fail("u-0")
+    shop.progress("u-0", 10)
+    shop.count("u-0", 12)
+    shop.cancel("u-0")
+    assert counters["u"] == 50 + 2 * (45 + 12)
+
+
+def test_count_at_the_end_teaches_no_speed() -> None:
+    shop = Shop()
+    shop.ask("u")
+    shop.progress("u-0", 1)
+    shop.now += 1
+    shop.progress("u-0", 11)
+    decode = shop.state.models["tiny"].speed.decode.mean
+    shop.now += 30
+    shop.count("u-0", 12)
+    shop.cancel("u-0")
+    assert shop.state.models["tiny"].speed.decode.mean == decode
+
+
 def test_job_that_never_ran_costs_nothing() -> None:
     shop = Shop()
     shop.ask("other")
