@@ -234,6 +234,33 @@ async def test_another_goes_on_from_the_prefix(
         assert await read == "one two"
 
 
+async def test_it_pauses_and_goes_on_with_its_own_answer(
+    shared_site: Site, credential: str, key: str
+) -> None:
+    async with foreign(shared_site, credential, "pauses") as instance:
+        await instance.hear("welcome")
+        asked = asyncio.create_task(ask(shared_site, key, "hi"))
+        job = await instance.hear("job")
+        await instance.chunk(job, 0, "one ")
+        _, read = await asked
+        await instance.say(type="models", models=[], slots=1)
+        await instance.say(
+            type="failed",
+            job=job["job"],
+            attempt=1,
+            seq=1,
+            code="engine_error",
+            message="the engine broke down",
+            retryable=True,
+        )
+        await instance.say(type="models", models=[MODEL], slots=1)
+        job = await instance.hear("job")
+        assert (job["attempt"], job["prefix"]) == (2, "one ")
+        await instance.chunk(job, 0, "two")
+        await instance.done(job, 1)
+        assert await read == "one two"
+
+
 async def test_newer_connection_replaces_the_older(shared_site: Site, credential: str) -> None:
     async with foreign(shared_site, credential, "twice") as older:
         await older.hear("welcome")
