@@ -1,7 +1,8 @@
 """One way of generating, in a process of its own, for `benchmarks.engine_batching`.
 
 A line in is `{"jobs": 16, "tokens": 24}`; a line out is what that many jobs at once gave:
-`{"tokens_per_s": …, "first_s": …}`. `first_s` is the median time to a first token.
+`{"tokens_per_s": …, "first_s": …}`. `first_s` is the median time to a first token. Our engine also
+answers `{"cancel": 16}` and `{"follow_up": 1500}`.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -105,10 +107,13 @@ def threads(folder: str) -> Run:
 
 def library(folder: str) -> Run:
     """The library's own continuous batching."""
+    from transformers import ContinuousBatchingConfig
+
     contender = Contender(folder)
     config = contender.model.generation_config
     config.eos_token_id, config.pad_token_id = -1, 0
-    manager = contender.model.init_continuous_batching(generation_config=config)
+    memory = ContinuousBatchingConfig(max_memory_percent=0.1)  # else it takes all there is
+    manager = contender.model.init_continuous_batching(config, continuous_batching_config=memory)
     manager.start()
 
     def run(jobs: int, tokens: int) -> Result:
@@ -129,30 +134,91 @@ def library(folder: str) -> Run:
     return run
 
 
-def ours(folder: str) -> Run:
+@dataclass
+class Heard:
+    """What was heard of one answer."""
+
+    started_at: float
+    first_s: float = 0.0
+    tokens: int = 0
+    text: str = ""
+    stopped_at: float = 0.0
+    ended_at: float = 0.0
+
+    def add(self, piece: Piece) -> None:
+        """Take a piece in."""
+        self.first_s = self.first_s or time.perf_counter() - self.started_at
+        self.tokens += piece.tokens
+        self.text += piece.text
+
+
+class Ours:
     """The container's engine."""
-    engine = TransformersEngine(folder, model_name="m", dtype="float32", kept_bytes=0)
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(engine.prepare())
-    numbers = iter(range(10**6))
 
-    async def answer(tokens: int) -> tuple[float, int]:
-        number = next(numbers)
+    def __init__(self, folder: str, *, kept_bytes: int = 0) -> None:
+        self.engine = TransformersEngine(
+            folder, model_name="m", dtype="float32", kept_bytes=kept_bytes
+        )
+        self.loop = asyncio.new_event_loop()
+        self.loop.run_until_complete(self.engine.prepare())
+        self.numbers = 0
+
+    async def answer(self, talk: list[Message], tokens: int, *, stop_at: int = 0) -> Heard:
+        """Answer a conversation; with `stop_at` cancel it after so many tokens."""
+        self.numbers += 1
         sampling = Sampling(max_tokens=tokens, temperature=0.0)
-        job = Job(f"j{number}", 1, "m", [Message("user", question(number))], sampling=sampling)
-        started_s, first_s, count = time.perf_counter(), 0.0, 0
-        async for item in engine.generate(job):
+        job = Job(f"j{self.numbers}", 1, "m", talk, sampling=sampling)
+        heard = Heard(time.perf_counter())
+        async for item in self.engine.generate(job):
             if isinstance(item, Piece):
-                first_s = first_s or time.perf_counter() - started_s
-                count += item.tokens
-        return first_s, count
+                heard.add(item)
+                if stop_at and heard.tokens >= stop_at and not heard.stopped_at:
+                    self.engine.cancel(job.job, 1)
+                    heard.stopped_at = time.perf_counter()
+        heard.ended_at = time.perf_counter()
+        return heard
 
-    async def all_at_once(jobs: int, tokens: int) -> Result:
+    def run(self, jobs: int, tokens: int) -> Result:
+        """Answer so many questions at once."""
+        first = self.numbers + 1
+        talks = [[Message("user", question(first + i))] for i in range(jobs)]
+
+        async def all_at_once() -> list[Heard]:
+            return await asyncio.gather(*(self.answer(talk, tokens) for talk in talks))
+
         started_s = time.perf_counter()
-        answers = await asyncio.gather(*(answer(tokens) for _ in range(jobs)))
-        return told(sum(count for _, count in answers), started_s, [first for first, _ in answers])
+        answers = self.loop.run_until_complete(all_at_once())
+        return told(sum(a.tokens for a in answers), started_s, [a.first_s for a in answers])
 
-    return lambda jobs, tokens: loop.run_until_complete(all_at_once(jobs, tokens))
+    def cancel(self, jobs: int) -> Result:
+        """Cancel one of so many running answers; give the seconds until it has ended."""
+
+        async def one_of_all() -> Heard:
+            talks = [[Message("user", question(i))] for i in range(jobs)]
+            others = [asyncio.create_task(self.answer(talk, 12)) for talk in talks[1:]]
+            stopped = await self.answer(talks[0], 100, stop_at=3)
+            await asyncio.gather(*others)
+            return stopped
+
+        heard = self.loop.run_until_complete(one_of_all())
+        return {"cancel_s": heard.ended_at - heard.stopped_at}
+
+    def follow_up(self, tokens: int) -> Result:
+        """Ask once after a conversation of about so many tokens, and once more after that."""
+        past, words = [], 0
+        while words < tokens:
+            past += [Message("user", question(words)), Message("assistant", question(words + 1))]
+            words = self._prompt_tokens(past)
+        talk = [*past, Message("user", question(0))]
+        cold = self.loop.run_until_complete(self.answer(talk, 16))
+        talk += [Message("assistant", cold.text), Message("user", question(1))]
+        follow_up = self.loop.run_until_complete(self.answer(talk, 4))
+        return {"tokens": words, "cold_s": cold.first_s, "follow_up_s": follow_up.first_s}
+
+    def _prompt_tokens(self, talk: list[Message]) -> int:
+        renderer = self.engine._renderer
+        assert renderer is not None
+        return len(renderer.render([*talk, Message("user", "x")]).ids)
 
 
 def told(tokens: int, started_s: float, firsts: list[float]) -> Result:
@@ -161,18 +227,29 @@ def told(tokens: int, started_s: float, firsts: list[float]) -> Result:
     return {"tokens_per_s": tokens / took_s, "first_s": statistics.median(firsts)}
 
 
-CONTENDERS: Final = {"plain": plain, "threads": threads, "library": library, "ours": ours}
+CONTENDERS: Final = {"plain": plain, "threads": threads, "library": library}
 
 
 def main(name: str, folder: str) -> None:
     """Answer lines until the input ends."""
     torch.set_grad_enabled(False)
-    run = CONTENDERS[name](folder)
+    ours = (
+        Ours(folder, kept_bytes=2**30 if name == "keeping" else 0)
+        if name not in CONTENDERS
+        else None
+    )
+    run = ours.run if ours else CONTENDERS[name](folder)
     run(1, 4)
     print("ready", flush=True)
     while line := sys.stdin.readline():
         asked = json.loads(line)
-        print(json.dumps(run(asked["jobs"], asked["tokens"])), flush=True)
+        if ours and "follow_up" in asked:
+            result = ours.follow_up(asked["follow_up"])
+        elif ours and "cancel" in asked:
+            result = ours.cancel(asked["cancel"])
+        else:
+            result = run(asked["jobs"], asked["tokens"])
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
