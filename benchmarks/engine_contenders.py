@@ -216,9 +216,9 @@ class Ours:
         return {"tokens": words, "cold_s": cold.first_s, "follow_up_s": follow_up.first_s}
 
     def _prompt_tokens(self, talk: list[Message]) -> int:
-        renderer = self.engine._renderer
-        assert renderer is not None
-        return len(renderer.render([*talk, Message("user", "x")]).ids)
+        reader = self.engine._reader
+        assert reader is not None
+        return len(reader.renderer.render([*talk, Message("user", "x")]).ids)
 
 
 def told(tokens: int, started_s: float, firsts: list[float]) -> Result:

@@ -30,3 +30,4 @@ FailureCode = Literal[
 ]
 ServiceClass = Literal["registered", "demo", "probe"]
 Role = Literal["system", "user", "assistant"]
+Overflow = Literal["refuse", "drop_oldest"]

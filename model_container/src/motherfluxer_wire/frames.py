@@ -23,6 +23,7 @@ from motherfluxer_wire.fields import (
     ModelName,
     Name,
     Note,
+    Overflow,
     Rate,
     Role,
     ServiceClass,
@@ -98,11 +99,15 @@ class Load(Part, frozen=True):
 
 
 class Usage(Part, frozen=True):
-    """Tokens of one attempt: the prompt's without the prefix, and those generated."""
+    """Tokens of one attempt: the prompt's without the prefix, and those generated.
+
+    `dropped_messages`: so many of the oldest messages were left out, as the job allowed.
+    """
 
     prompt_tokens: Count
     completion_tokens: Count
     cached_tokens: Count | None = None
+    dropped_messages: Count | None = None
 
 
 class Timings(Part, frozen=True):
@@ -230,7 +235,10 @@ class Sampling(Part, frozen=True):
 
 
 class Job(Frame, frozen=True, tag="job"):
-    """Do this now. `prefix` is the text of the answer so far."""
+    """Do this now. `prefix` is the text of the answer so far.
+
+    `overflow` says what to do with a conversation that is too long for the model.
+    """
 
     job: JobId
     attempt: Attempt
@@ -242,6 +250,7 @@ class Job(Frame, frozen=True, tag="job"):
     service_class: ServiceClass = field(name="class", default_factory=_registered)
     revision: Name | None = None
     prefix_token_ids: TokenIds | None = None
+    overflow: Overflow = "refuse"
 
 
 class Cancel(Frame, frozen=True, tag="cancel"):

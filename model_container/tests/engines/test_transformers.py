@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from motherfluxer_model.engines.sequence import Feed
 from motherfluxer_model.engines.transformers import TransformersEngine
 from motherfluxer_model.errors import EngineLoadError, GenerationError
 from motherfluxer_model.testing.router import make_job
-from motherfluxer_wire.frames import Job, Sampling
+from motherfluxer_wire.frames import Job, Message, Sampling
 
 NAME = "random-phi"
 TINY = Path(__file__).parents[2] / "tiny" / "motherfluxer-tiny"
@@ -165,6 +166,30 @@ async def test_too_long_a_conversation_is_refused_for_good(
     with pytest.raises(GenerationError) as caught:
         await answer(engine, ask(text=text, prefix=prefix))
     assert (caught.value.code, caught.value.retryable) == ("context_overflow", False)
+
+
+async def test_oldest_messages_are_dropped_where_the_job_allows_it(
+    engine: TransformersEngine,
+) -> None:
+    turns = [Message("system", "be brief"), Message("user", "the " * 300)]
+    turns += [Message("assistant", "ok"), Message("user", "hi")]
+    job = Job("j1", 1, NAME, turns, sampling=Sampling(max_tokens=LENGTH))
+    with pytest.raises(GenerationError, match="tokens, but the model takes"):
+        await answer(engine, job)
+    pieces, end = await answer(engine, msgspec.structs.replace(job, overflow="drop_oldest"))
+    assert end.usage.dropped_messages == 2
+    rest = msgspec.structs.replace(job, messages=[turns[0], turns[-1]], job="j2")
+    alone, whole = await answer(engine, rest)
+    assert joined(pieces) == joined(alone)
+    assert whole.usage.dropped_messages is None
+
+
+async def test_question_that_is_too_long_by_itself_is_refused_all_the_same(
+    engine: TransformersEngine,
+) -> None:
+    job = msgspec.structs.replace(ask(text="the " * 300), overflow="drop_oldest")
+    with pytest.raises(GenerationError, match="tokens, but the model takes"):
+        await answer(engine, job)
 
 
 @pytest.mark.parametrize("fields", [{"model": "phi-2"}, {"revision": "another"}])

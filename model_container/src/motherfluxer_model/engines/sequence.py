@@ -67,6 +67,7 @@ class Sequence:
     text: AnswerText
     deliver: Deliver
     submitted_s: float = field(default_factory=time.monotonic)
+    dropped_messages: int = 0
     is_ended: bool = False
     is_failed: bool = False
     state: Any = None
@@ -130,6 +131,7 @@ class Sequence:
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.text.told_tokens,
             cached_tokens=self.cached_tokens,
+            dropped_messages=self.dropped_messages or None,
         )
         self.deliver(Finished(reason, usage, self._timings()))
 

@@ -11,9 +11,6 @@ from typing import Any, Final
 import torch
 
 from motherfluxer_model.core.answer import Finished, Piece
-from motherfluxer_model.core.stops import StopFinder
-from motherfluxer_model.core.text import AnswerText
-from motherfluxer_model.engines.detokenise import make_decoder
 from motherfluxer_model.engines.fetching import find_folder
 from motherfluxer_model.engines.loading import (
     LoadedModel,
@@ -22,13 +19,12 @@ from motherfluxer_model.engines.loading import (
     usual_kept_bytes,
 )
 from motherfluxer_model.engines.packing import pack_linears
-from motherfluxer_model.engines.rendering import Renderer
+from motherfluxer_model.engines.reading import JobReader
 from motherfluxer_model.engines.runner import make_runner
-from motherfluxer_model.engines.sampling import Sampler
-from motherfluxer_model.engines.sequence import Deliver, Runner, Sequence, Ticket
+from motherfluxer_model.engines.sequence import Runner, Ticket
 from motherfluxer_model.engines.worker import Worker
 from motherfluxer_model.errors import GenerationError
-from motherfluxer_wire.frames import Job, Message, Model
+from motherfluxer_wire.frames import Job, Model
 
 CLOSE_WAIT_S: Final = 2.0
 REVISION_CHARS: Final = 12
@@ -56,7 +52,7 @@ class TransformersEngine:
         self._threads = threads
         self._announced: list[Model] = []
         self._loaded: LoadedModel | None = None
-        self._renderer: Renderer | None = None
+        self._reader: JobReader | None = None
         self._tickets: dict[tuple[str, int], Ticket] = {}
         self._kept_bytes = kept_bytes
         self._outgoing: list[_Delivery] = []
@@ -116,9 +112,12 @@ class TransformersEngine:
         ticket = self._tickets[(job.job, job.attempt)] = Ticket(job.job, job.attempt)
         said: asyncio.Queue[Piece | Finished | Exception] = asyncio.Queue()
         try:
+            if self._reader is None:
+                words = "the model is not loaded yet"
+                raise GenerationError("overloaded", words, retryable=True)
             sequence = await loop.run_in_executor(
                 self._rendering,
-                self._make_sequence,
+                self._reader.read,
                 job,
                 ticket,
                 lambda item: self._outgoing.append((said.put_nowait, item)),
@@ -161,33 +160,26 @@ class TransformersEngine:
             folder, dtype=self._dtype, quantize=self._quantize, threads=self._threads
         )
         fingerprint = digest_folder(folder)
-        if (
-            self._quantize != "no"
-        ):  # other weights: no exact continuation of the whole ones' answers
+        if self._quantize != "no":  # other weights: these continue no answer of the whole ones
             fingerprint += f"-{self._quantize}"
-        self._renderer = Renderer(loaded.tokenizer)
         pack_linears(loaded.model)
-        kept_bytes = (
-            usual_kept_bytes(loaded.device) if self._kept_bytes is None else self._kept_bytes
-        )
+        kept_bytes = self._kept_bytes
         runner = make_runner(
             loaded.model,
             loaded.device,
             context_tokens=loaded.context_tokens,
-            kept_bytes=kept_bytes,
+            kept_bytes=usual_kept_bytes(loaded.device) if kept_bytes is None else kept_bytes,
         )
-        with contextlib.suppress(GenerationError):  # compiles the template
-            self._renderer.render([Message(role="user", content="hello")])
-        self._announced = [
-            Model(
-                name=self._name,
-                revision=self._name_revision(folder, fingerprint),
-                context_tokens=loaded.context_tokens,
-                max_output_tokens=max(1, loaded.context_tokens // 2),
-                capabilities=["chat", "continue"],
-                fingerprint=fingerprint,
-            )
-        ]
+        model = Model(
+            name=self._name,
+            revision=self._name_revision(folder, fingerprint),
+            context_tokens=loaded.context_tokens,
+            max_output_tokens=max(1, loaded.context_tokens // 2),
+            capabilities=["chat", "continue"],
+            fingerprint=fingerprint,
+        )
+        self._reader = JobReader(loaded, model)
+        self._announced = [model]
         self._loaded = loaded
         return runner
 
@@ -195,46 +187,6 @@ class TransformersEngine:
         if folder.parent.name == "snapshots":  # the hub's cache names a folder by its commit
             return folder.name
         return self._revision or fingerprint.removeprefix("sha256-")[:REVISION_CHARS]
-
-    def _make_sequence(self, job: Job, ticket: Ticket, deliver: Deliver) -> Sequence:
-        """Render a job, in the rendering thread. Raises GenerationError."""
-        if self._loaded is None or self._renderer is None:
-            raise GenerationError("overloaded", "the model is not loaded yet", retryable=True)
-        model = self._announced[0]
-        if job.model != model.name or job.revision not in (None, "", model.revision):
-            raise GenerationError("unsupported", f"only {model.name} {model.revision} is here")
-        prompt = self._renderer.render(job.messages)
-        prefix_ids = self._prefix_ids(job)
-        room = _room(model, len(prompt.ids), len(prefix_ids), job.sampling.max_tokens)
-        stops = StopFinder([*(job.sampling.stop or ()), *prompt.stops], job.prefix)
-        return Sequence(
-            ticket=ticket,
-            prompt_tokens=len(prompt.ids),
-            todo=prompt.ids + prefix_ids,
-            room=room,
-            end_ids=self._loaded.end_ids,
-            sampler=Sampler(job.sampling, prefix_ids),
-            text=AnswerText(make_decoder(self._loaded.tokenizer, prefix_ids), stops),
-            deliver=deliver,
-        )
-
-    def _prefix_ids(self, job: Job) -> list[int]:
-        ids = job.prefix_token_ids
-        if ids and self._loaded and max(ids) < self._loaded.vocabulary_count:
-            return list(ids)
-        return self._renderer.encode_answer(job.prefix) if self._renderer and job.prefix else []
-
-
-def _room(model: Model, prompt_tokens: int, prefix_tokens: int, wanted: int | None) -> int:
-    """Say how many tokens may still come: the answer's whole length less its prefix."""
-    if prompt_tokens >= model.context_tokens:
-        words = f"{prompt_tokens} tokens, but the model takes {model.context_tokens} in all"
-        raise GenerationError("context_overflow", f"the conversation has {words}")
-    if prompt_tokens + prefix_tokens > model.context_tokens:
-        words = f"more than the model's {model.context_tokens} tokens"
-        raise GenerationError("context_overflow", f"conversation and answer so far have {words}")
-    whole = min(wanted or model.max_output_tokens, model.context_tokens - prompt_tokens)
-    return min(whole, model.max_output_tokens) - prefix_tokens
 
 
 _Delivery = tuple[Callable[[Any], None], Piece | Finished | Exception]
