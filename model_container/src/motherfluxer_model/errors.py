@@ -7,6 +7,7 @@ ContainerError
 |-- PipeError               the engine's process, or the main one, said what is no frame
 |-- NoAnswerError           the loaded model does not answer
 |-- GenerationError         one job cannot be answered (code, retryable)
+|   '-- AnswerCutError          the server behind the engine broke off
 '-- LinkEndedError          the link ends for good
     |-- CredentialRefusedError  the router does not take the credential
     |-- ReplacedError           another container runs under the same name
@@ -62,6 +63,13 @@ class GenerationError(ContainerError):
         self.code: FailureCode = code
         self.message = message
         self.retryable = retryable
+
+
+class AnswerCutError(GenerationError):
+    """The server behind an engine broke off: it may have died, and be another when it is back."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("engine_error", message, retryable=True)
 
 
 class LinkEndedError(ContainerError):

@@ -213,7 +213,8 @@ async def test_an_answer_that_breaks_off_may_be_tried_elsewhere(
 ) -> None:
     error = await rig.fail(*script)
     assert (error.code, error.retryable) == ("engine_error", True)
-    assert len([body for path, body in rig.upstream.requests if "chat" in path]) == 1
+    assert len(rig.upstream.requests) == 1
+    await rig.wait_for(lambda: bool(rig.engine.models))
     assert (await rig.answer(rig.job()))[0] == TEXT
 
 
@@ -328,6 +329,28 @@ async def test_a_server_that_dies_is_told_before_its_answers_fail(rig: Rig) -> N
     await rig.upstream.start()
     await rig.wait_for(lambda: bool(rig.engine.models))
     assert (await rig.answer(rig.job()))[0] == TEXT
+
+
+async def test_a_server_that_broke_off_and_lives_is_a_short_pause(rig: Rig) -> None:
+    await rig.fail(delta("one"), CUT)
+    assert rig.engine.models == []
+    await rig.wait_for(lambda: bool(rig.engine.models))
+    assert len(rig.upstream.requests) == 1  # it is not asked all over again
+    assert (await rig.answer(rig.job()))[0] == TEXT
+
+
+async def test_a_server_that_broke_off_and_is_not_ready_is_asked_anew(rig: Rig) -> None:
+    rig.upstream.models_refusal = Refusal(503, "loading")
+    await rig.fail(delta("one"), CUT)
+    assert rig.engine.models == []
+    rig.upstream.models_refusal = None
+    await rig.wait_for(lambda: bool(rig.engine.models))
+    assert len(rig.upstream.requests) > 2
+
+
+async def test_an_error_that_the_server_tells_is_no_pause(rig: Rig) -> None:
+    await rig.fail(delta("one"), '{"error": {"message": "boom"}}')
+    assert len(rig.engine.models) == 1
 
 
 async def test_a_list_that_fails_changes_nothing(rig: Rig) -> None:

@@ -18,7 +18,7 @@ from motherfluxer_model.core.mishaps import broken, judge_status
 from motherfluxer_model.core.said import Said
 from motherfluxer_model.core.stops import StopFinder
 from motherfluxer_model.dialling import make_tls
-from motherfluxer_model.errors import GenerationError
+from motherfluxer_model.errors import AnswerCutError, GenerationError
 from motherfluxer_model.upstream import Upstream
 
 CONNECT_S: Final = 5.0
@@ -114,7 +114,7 @@ class Client:
             words = f"the server behind this instance cannot be reached: {_words(error)}"
             raise GenerationError("overloaded", words, retryable=True) from error
         except httpx2.HTTPError as error:
-            raise broken(f"the connection to the server broke: {_words(error)}") from error
+            raise AnswerCutError(f"the connection to the server broke: {_words(error)}") from error
         except ValueError as error:
             raise broken(f"the server sent {error}") from error
 
@@ -132,7 +132,7 @@ class Client:
                 if (piece := said.take(event)) is not None:
                     yield piece
         if said.reason is None:
-            raise broken("the server ended the answer in its middle")
+            raise AnswerCutError("the server ended the answer in its middle")
         if (piece := said.finish()) is not None:
             yield piece
 

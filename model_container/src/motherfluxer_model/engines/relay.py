@@ -12,7 +12,7 @@ from motherfluxer_model.core.manner import Manner, Question, Render, make_call
 from motherfluxer_model.core.said import Overlap, Said
 from motherfluxer_model.core.stops import StopFinder
 from motherfluxer_model.engines.client import Client
-from motherfluxer_model.errors import GenerationError
+from motherfluxer_model.errors import AnswerCutError, GenerationError
 from motherfluxer_wire.fields import FinishReason
 from motherfluxer_wire.frames import Sampling, Usage
 
@@ -21,14 +21,14 @@ MAX_WAITING_PIECES: Final = 64  # beyond it nothing more is read: the server has
 FEWEST_CHARS_PER_TOKEN: Final = 2  # with fewer characters a conversation is not counted before
 CHARS_PER_TOKEN: Final = 4  # a rule of thumb, where the server counts nothing
 
-Doubt = Callable[[], Awaitable[None]]
+Doubt = Callable[[bool], Awaitable[None]]
 
 
 class Relay:
     """Asks one question in a task of its own and hands on what is said.
 
     `doubt` is awaited before an answer that broke off is reported, so that whoever watches the
-    server sees first whether it is down.
+    server sees first whether it is down; it is told whether the connection broke.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Relay:
             await self._pass_on()
         except GenerationError as error:
             if error.retryable:
-                await self._doubt()
+                await self._doubt(isinstance(error, AnswerCutError))
             await self._items.put(error)
         except Exception as error:  # the rim of the task: the job must hear of its end
             logger.exception("an answer broke in the openai engine")

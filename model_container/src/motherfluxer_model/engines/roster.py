@@ -35,6 +35,7 @@ LONGEST_REST_S: Final = 60.0
 KEY_REFUSED: Final = frozenset({401, 403})
 SILENT_POLLS_COUNT: Final = 3  # a busy server may answer late
 DOUBT_S: Final = 1.0
+BLINK_S: Final = 0.2  # the answers that broke are reported meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Roster:
         self._failures: Counter[Entry] = Counter()
         self._not_before: dict[Entry, float] = {}  # when one that failed for now is asked again
         self._silent_count = 0
+        self._kept: dict[str, Served] = {}  # what comes back from a blink without being asked
+        self._blink_until = 0.0
         self._wake = asyncio.Event()
 
     async def begin(self) -> None:
@@ -97,28 +100,46 @@ class Roster:
             except Exception:  # the rim of the task: the next look may go well
                 logger.exception("the server could not be looked at")
 
-    async def doubt(self) -> None:
-        """Find out, in a second at most, whether nobody is there any more."""
-        self._wake.set()
+    async def doubt(self, is_cut: bool = False) -> None:
+        """Find out, in a second at most, whether nobody is there any more.
+
+        Whoever answers after a connection was cut (`is_cut`) may be another already: that too is a
+        pause, though a short one, for the router gives the answer to the same instance again only
+        if its engine is a new one.
+        """
         if self.is_down:
             return
         try:
             async with asyncio.timeout(DOUBT_S):
                 await read_listing(self._client)
         except UnreachableError as error:
-            if error.is_refusal:
+            if error.is_refusal or is_cut:
                 self._go_down(str(error))
+                return
         except TimeoutError:
-            pass
+            if is_cut:
+                self._go_down("silence")
+                return
+        if is_cut and not self.is_down:
+            loop = asyncio.get_running_loop()
+            self._kept = dict(self.served)
+            self._go_down("it broke off an answer")
+            self._blink_until = loop.time() + BLINK_S
+            loop.call_at(self._blink_until, self._wake.set)
+        else:
+            self._wake.set()
 
     async def _look(self) -> None:
         try:
             listing = await read_listing(self._client)
         except UnreachableError as error:
             self._silent_count += 1
+            self._kept.clear()
             is_busy = not error.is_refusal and self._client.is_heard_lately
             if error.is_refusal or (self._silent_count >= SILENT_POLLS_COUNT and not is_busy):
                 self._go_down(str(error))
+            return
+        if asyncio.get_running_loop().time() < self._blink_until:
             return
         self._silent_count = 0
         if listing.status in KEY_REFUSED:
@@ -130,7 +151,16 @@ class Roster:
             self._refused.clear()
             self._failures.clear()
             self._not_before.clear()
+            self._return_kept(listing)
         await self._apply(listing)
+
+    def _return_kept(self, listing: Listing) -> None:
+        """Serve again what is still there as it was, where the server was never seen away."""
+        self.served, self._kept = self._kept, {}
+        wanted = self._choose(listing)
+        self.served = {name: one for name, one in self.served.items() if one.entry in wanted}
+        if self.served:
+            self.when_changed()
 
     def _go_down(self, words: str) -> None:
         if self.is_down:
