@@ -22,7 +22,7 @@ from tests.acceptance.proxy import Proxy, open_proxy
 from tests.sites import ROOT, Instance, Site, http_request, wait_until
 
 JOBS: Final = 8
-SLOW: Final = {"model": "slow", "temperature": 0, "max_tokens": 80}
+SLOW: Final = {"model": "slow", "temperature": 0, "max_tokens": 160}
 CUT_S: Final = 20.0
 WORDS: Final = " ".join(f"wörd{n}🙂" for n in range(500))
 
