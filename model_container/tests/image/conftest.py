@@ -70,6 +70,15 @@ async def router() -> AsyncIterator[ScriptedRouter]:
 
 
 @pytest.fixture
+def volume(docker: Docker) -> Iterator[str]:
+    """Give a named volume; to be asked for before the fleet, so that it goes after it."""
+    name = "motherfluxer-test-weights"
+    docker("volume", "create", name)
+    yield name
+    docker("volume", "rm", name)
+
+
+@pytest.fixture
 async def fleet(docker: Docker, credential: Path) -> AsyncIterator[Fleet]:
     """Give what starts containers."""
     fleet = Fleet(docker, credential)

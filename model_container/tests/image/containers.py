@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,13 @@ HARDENED: Final = (
     *("--network", "host"),  # the scripted router listens on loopback
 )
 WAIT_S: Final = 120.0
+
+
+def free_port() -> str:
+    """Give a loopback port that nobody uses now: on the host's network, ports are shared."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 class Container:
@@ -88,6 +96,7 @@ class Fleet:
     ) -> tuple[Container, InstanceSide]:
         """Start one with `MOTHERFLUXER_…` settings and wait until it has joined."""
         settings = {"ROUTER": router.url, "ENGINE": "echo", "NAME": "box-1"} | settings
+        settings.setdefault("HEALTH_PORT", free_port())
         container = Container(self._docker, "")
         container.name = await container.docker(
             *("run", "-d", *HARDENED, *options),

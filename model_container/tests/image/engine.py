@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,9 @@ from typing import Final
 
 START_S: Final = 60.0
 COMMAND_S: Final = 1200.0
+BUILDKIT_BY_DEFAULT: Final = (
+    23  # the client's version; later ones may lack what the variable asks for
+)
 HINT: Final = (
     "The image's tests need a Docker engine. Debian, as root: apt-get install docker.io mmdebstrap "
     "docker-compose; the tests start and stop an engine of their own. As another user: start "
@@ -80,7 +84,7 @@ def _own_engine(environ: dict[str, str]) -> Iterator[Docker]:
         *("--data-root", folder / "data", "--exec-root", folder / "exec"),
         *("--pidfile", folder / "pid", "--bridge", "none", "--iptables=false"),
     ]
-    docker = Docker({**environ, "DOCKER_HOST": socket}, is_own=True)
+    docker = Docker(_fitting(environ) | {"DOCKER_HOST": socket}, is_own=True)
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -93,7 +97,17 @@ def _own_engine(environ: dict[str, str]) -> Iterator[Docker]:
         daemon.terminate()
         daemon.wait(START_S)
         _unmount(folder)
-        shutil.rmtree(folder)
+        subprocess.run(["rm", "-rf", folder], check=True)  # far quicker at so many files
+
+
+def _fitting(environ: dict[str, str]) -> dict[str, str]:
+    """Have Debian's client, which fits its engine, and BuildKit, which operators build with."""
+    fitting = environ | {"PATH": f"/usr/bin:{environ['PATH']}"}
+    version = subprocess.run(["docker", "--version"], env=fitting, capture_output=True, text=True)
+    major = re.search(r"\d+", version.stdout)
+    if major is not None and int(major[0]) < BUILDKIT_BY_DEFAULT:
+        fitting["DOCKER_BUILDKIT"] = "1"
+    return fitting
 
 
 def _unmount(folder: Path) -> None:

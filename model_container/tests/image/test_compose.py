@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model_container.tests.image.containers import SECRET, WAIT_S
+from model_container.tests.image.containers import SECRET, WAIT_S, free_port
 from model_container.tests.image.engine import HINT, Docker, EngineMissingError
 from model_container.tests.image.images import FOLDER, base_name
 from motherfluxer_model.given import ENV_PREFIX
@@ -19,6 +19,7 @@ from motherfluxer_model.testing.router import ScriptedRouter, make_job
 from motherfluxer_wire.frames import Done
 
 ON_LOOPBACK = "services: {model: {network_mode: host}}\n"
+VOLUME = "mf-test-weights"
 Compose = Callable[..., str]
 
 
@@ -99,13 +100,15 @@ def test_the_settings_file_is_understood() -> None:
 async def test_up_serves_and_down_drains(
     link_image: str, docker: Docker, compose: Compose, folder: Path, router: ScriptedRouter
 ) -> None:
-    settings = {"ROUTER": router.url, "ENGINE": "echo", "NAME": "box-1", "HEALTH_PORT": "8920"}
+    settings = {"ROUTER": router.url, "ENGINE": "echo", "NAME": "box-1", "HEALTH_PORT": free_port()}
     lines = [f"{ENV_PREFIX}{name}={value}\n" for name, value in settings.items()]
     (folder / "model.env").write_text("".join(lines))
     files = ("-f", "docker-compose.yml", "-f", "on-loopback.yml")
 
     async def run(*argv: str) -> str:
-        return await asyncio.to_thread(compose, *files, *argv, MODEL_IMAGE=link_image)
+        return await asyncio.to_thread(
+            compose, *files, *argv, MODEL_IMAGE=link_image, WEIGHTS=VOLUME
+        )
 
     try:
         await run("up", "-d", "--no-build")

@@ -2,10 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from model_container.tests.image.containers import SECRET, Container, Fleet, joined
+from model_container.tests.image.engine import Docker
+from model_container.tests.image.images import Builder
+from motherfluxer_model.testing.hub import FakeHub
 from motherfluxer_model.testing.router import InstanceSide, ScriptedRouter, make_job
 from motherfluxer_wire.frames import Chunk, Done, Draining, Sampling
 
@@ -39,32 +43,32 @@ async def test_only_the_weights_can_be_written(
             await container.python(f"open({path!r}, 'w')")
 
 
-async def test_a_volume_of_ones_own_belongs_to_its_user(
-    link_image: str, router: ScriptedRouter, fleet: Fleet
+async def test_weights_are_fetched_once_into_their_volume(
+    cpu_image: str, model_folder: Path, volume: str, router: ScriptedRouter, fleet: Fleet
 ) -> None:
-    container, _ = await fleet.start(link_image, router, ("-v", "mf-test-weights:/weights"))
-    try:
-        await container.python("open('/weights/kept', 'w')")
-        kept = await container.inside("stat", "-c", "%u", "/weights/kept")
-        assert kept == await container.inside("stat", "-c", "%u", "/weights") == "10001"
-    finally:
-        await fleet.end()
-        await container.docker("volume", "rm", "mf-test-weights")
+    settings = {"ENGINE": "transformers", "MODEL": "someone/random-phi"}
+    options = ["-v", f"{volume}:/weights", "-e", "HF_ENDPOINT"]
+    with FakeHub("someone/random-phi", model_folder) as hub:
+        options[-1] += f"={hub.url}"
+        container, side = await fleet.start(cpu_image, router, options, **settings)
+        assert any(path.endswith(".safetensors") for path in hub.asked)
+    assert await container.inside("stat", "-c", "%u", "/weights/hub") == "10001"
+    await container.docker("rm", "-f", container.name)
+    _, again = await fleet.start(cpu_image, router, options, **settings)  # and the hub is gone
+    assert again.hello.models == side.hello.models
 
 
 async def test_its_healthcheck_finds_it_well(
     link_image: str, router: ScriptedRouter, fleet: Fleet
 ) -> None:
-    container, _ = await fleet.start(
-        link_image, router, ("--health-interval", "1s"), HEALTH_PORT="8917"
-    )
+    container, _ = await fleet.start(link_image, router, ("--health-interval", "1s"))
     await container.wait_for_event("health_status: healthy")
 
 
 async def test_its_healthcheck_fails_where_nobody_answers(
     link_image: str, router: ScriptedRouter, fleet: Fleet
 ) -> None:
-    container, _ = await fleet.start(link_image, router, HEALTH_PORT="8918")
+    container, _ = await fleet.start(link_image, router)
     check = (await container.inspect())["Config"]["Healthcheck"]["Test"]
     assert check[0] == "CMD"
     await container.inside(*check[1:])
@@ -87,6 +91,15 @@ async def test_the_credential_stands_nowhere(
     assert not any(SECRET in text for text in told)
 
 
+def test_nothing_of_the_machine_that_built_it_stays(
+    builder: Builder, link_image: str, docker: Docker
+) -> None:
+    history = docker("history", "--no-trunc", link_image)
+    assert "HEALTHCHECK" in history
+    assert "PIP_INDEX_URL" not in history
+    assert builder.index_url is None or builder.index_url not in history
+
+
 async def answer(side: InstanceSide, model: str, text: str) -> str:
     """Ask the instance and give its whole answer."""
     job = make_job(model=model, text=text, sampling=Sampling(max_tokens=24))
@@ -98,7 +111,7 @@ async def answer(side: InstanceSide, model: str, text: str) -> str:
 
 
 async def test_the_tiny_model_answers(cpu_image: str, router: ScriptedRouter, fleet: Fleet) -> None:
-    settings = {"ENGINE": "transformers", "MODEL": "tiny/motherfluxer-tiny", "HEALTH_PORT": "8919"}
+    settings = {"ENGINE": "transformers", "MODEL": "tiny/motherfluxer-tiny"}
     container, side = await fleet.start(cpu_image, router, **settings)
     assert "MotherFluxer" in await answer(side, "motherfluxer-tiny", "What is MotherFluxer?")
     process = await container.process()
