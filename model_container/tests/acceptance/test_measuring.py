@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from motherfluxer_model.testing.hub import FakeHub
 from motherfluxer_model.testing.proxy import ConnectProxy
 from motherfluxer_model.testing.router import ScriptedRouter
 from motherfluxer_wire.tokens import make_token
@@ -79,6 +80,24 @@ async def test_proxy_of_the_environment_is_used_and_its_password_never_shown(
         ended = await check(router, HTTPS_PROXY=proxy.url(f"you:{PASSWORD}"), NO_PROXY="")
         assert ended.code == 1
         assert "wants a name and password" in ended.output
+
+
+async def test_check_of_a_hubs_model_tells_its_size_and_fetches_it(
+    router: ScriptedRouter, model_folder: Path, tmp_path: Path
+) -> None:
+    hub = FakeHub("someone/phi", model_folder)
+    argv = ("--router", router.url, "--model", "someone/phi", "--health-port", "0", "--slots", "1")
+    with hub:
+        env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+        env["MOTHERFLUXER_CREDENTIAL"] = CREDENTIAL
+        ended = await run_command("check", *argv, **env)
+        assert ended.code == 0, ended.output + ended.talk
+        assert " to fetch, " in ended.output
+        assert "ok       model       phi: loaded" in ended.output
+        unknown = await run_command("check", *argv, "--model", "someone/other", **env)
+    assert unknown.code == 4
+    (line,) = [line for line in unknown.output.splitlines() if line.startswith("FAILED   weights")]
+    assert "none of this name" in line
 
 
 async def test_bench_prints_a_table_and_tells_how_far_it_is() -> None:

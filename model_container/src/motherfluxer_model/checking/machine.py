@@ -99,6 +99,8 @@ def _look_at_hub(options: Options) -> tuple[Path, Finding | None]:
         # as heavy as torch, and as absent where only `echo` runs
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.constants import HF_HUB_CACHE
+
+        from motherfluxer_model.engines.fetching import explain_hub
     except ImportError as error:
         words = f"{error}; install what it needs: pip install '.[transformers]'"
         return Path(), Finding("weights", Grade.FAILED, words, EngineLoadError.exit_code)
@@ -111,7 +113,7 @@ def _look_at_hub(options: Options) -> tuple[Path, Finding | None]:
     try:
         about = HfApi().model_info(options.model, revision=options.revision, files_metadata=True)
     except Exception as error:  # noqa: BLE001  the library raises everything there is
-        words = f"neither on this disk nor to be had from the hub: {error}"
+        words = f"not on this disk, and not to be had from the hub: {explain_hub(error)}"
         return Path(), Finding("weights", Grade.FAILED, words, EngineLoadError.exit_code)
     sizes = [file.size or 0 for file in about.siblings or () if _is_fetched(file.rfilename)]
     return Path(), judge_disk(sum(sizes), Path(HF_HUB_CACHE))

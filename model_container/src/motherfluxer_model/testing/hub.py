@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         api, files = f"/api/models/{self.served.name}/", f"/{self.served.name}/resolve/"
         if self.served.token and self.headers.get("Authorization") != f"Bearer {self.served.token}":
             self._say(HTTPStatus.UNAUTHORIZED, {"error": "no"}, {"X-Error-Code": "GatedRepo"})
-        elif path.startswith(api + "revision/"):
+        elif path.startswith(api + "revision/") or path == api.rstrip("/"):
             self._say(HTTPStatus.OK, self._about())
         elif path.startswith(api + "tree/"):
             self._say(HTTPStatus.OK, self._tree())
