@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from motherfluxer_model.engines import attention
+from motherfluxer_model.engines import attention, packing
 from motherfluxer_model.engines.batching import BatchRunner, Row
 from motherfluxer_model.engines.kvcache import CAPACITY_STEP
 from motherfluxer_model.engines.packing import PackedLinear, pack_linears
@@ -164,6 +164,13 @@ def test_failed_step_leaves_every_state_as_it_was(monkeypatch: pytest.MonkeyPatc
     assert same(runner.step([Feed(row, [7])])[0], alone("llama", [5, 6, 7]))
 
 
+@pytest.fixture
+def small_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pack layers however small they are."""
+    monkeypatch.setattr(packing, "MIN_WEIGHTS", 0)
+
+
+@pytest.mark.usefixtures("small_too")
 def test_packed_layers_give_what_plain_ones_give() -> None:
     model = make_model("phi", IN_BATCHES["phi"])
     plain = model(torch.tensor([[5, 6, 7]])).logits
@@ -173,5 +180,10 @@ def test_packed_layers_give_what_plain_ones_give() -> None:
     assert same(model(torch.tensor([[5, 6, 7]])).logits, plain)
 
 
+@pytest.mark.usefixtures("small_too")
 def test_types_that_cannot_be_packed_stay_plain() -> None:
     assert pack_linears(make_model("phi", IN_BATCHES["phi"]).double()) == 0
+
+
+def test_small_layers_stay_plain() -> None:
+    assert pack_linears(make_model("phi", IN_BATCHES["phi"])) == 0

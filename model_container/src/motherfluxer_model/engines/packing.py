@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 logger = logging.getLogger(__name__)
+MIN_WEIGHTS: Final = 2**18  # smaller ones lie in the cache, where the plain form is as fast
 TOKENS_HINT: Final = 16  # the packed form is chosen for steps of about so many tokens
 _TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 
@@ -34,7 +35,7 @@ class PackedLinear(nn.Module):
 
 
 def pack_linears(model: nn.Module) -> int:
-    """Replace each plain linear layer; give their number, 0 where this processor cannot.
+    """Replace each large linear layer; give their number, 0 where this processor cannot.
 
     The first layer is tried before any is replaced: the operators behind it belong to torch's own
     compiler and may change.
@@ -43,13 +44,19 @@ def pack_linears(model: nn.Module) -> int:
         (parent, name, child)
         for parent in model.modules()
         for name, child in parent.named_children()
-        if type(child) is nn.Linear and child.weight.device.type == "cpu"
+        if _is_worth_it(child)
     ]
     if not found or not _is_exact(found[0][2]):
         return 0
     for parent, name, child in found:
         setattr(parent, name, PackedLinear(child))
     return len(found)
+
+
+def _is_worth_it(module: nn.Module) -> bool:
+    if type(module) is not nn.Linear:  # those with fewer bits are kinds of it
+        return False
+    return module.weight.device.type == "cpu" and module.weight.numel() >= MIN_WEIGHTS
 
 
 @torch.inference_mode()
