@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from motherfluxer_model.testing.router import InstanceSide, ScriptedRouter, make_job
-from motherfluxer_wire.frames import Chunk, Done, Draining, Sampling
+from motherfluxer_wire.frames import (
+    Chunk,
+    Done,
+    Draining,
+    Failed,
+    ModelsChanged,
+    Sampling,
+)
 
 SECRET = "mfi_abcdef_verysecret"
 
@@ -293,3 +300,28 @@ async def test_engine_gets_no_credential_and_ends_with_a_program_that_is_killed(
     async with asyncio.timeout(20):
         while served.is_engine_there:  # noqa: ASYNC110  the kernel tells nobody
             await asyncio.sleep(0.01)
+
+
+async def test_killed_engine_is_told_as_a_pause_and_serves_again_on_the_same_link(
+    served: Served,
+) -> None:
+    side = served.side
+    await served.begin()
+    os.kill(served.engine_pid, signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while len(side.frames(ModelsChanged)) < 2:  # noqa: ASYNC110  longer than `wait_for` waits
+            await asyncio.sleep(0.05)
+    pause, failed, back = (f for f in side.received if isinstance(f, ModelsChanged | Failed))
+    assert isinstance(pause, ModelsChanged)
+    assert pause.models == []
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.retryable) == ("engine_error", True)
+    assert isinstance(back, ModelsChanged)
+    assert back.models == side.hello.models
+    beginning = side.text("j1")
+    sampling = Sampling(max_tokens=100)
+    await side.send(
+        make_job("j2", model="random-phi", sampling=sampling, prefix=beginning, attempt=2)
+    )
+    assert isinstance(await side.wait_for_ending("j2"), Done)
+    assert served.process.process.returncode is None
