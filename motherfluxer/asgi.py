@@ -62,6 +62,12 @@ def route(kind: Any, pattern: str, application: Application) -> Any:
     return kind(pattern, application)
 
 
+async def no_websocket(scope: Any, receive: Any, send: Any) -> None:
+    """Refuse a websocket at an address that has none; the server answers 403."""
+    await receive()
+    await send({"type": "websocket.close"})
+
+
 http_routes = [route(re_path, r"", django_application)]
 if apps.is_installed("apps.chat"):
     streams = with_session_key(_plain_application("apps.chat"))
@@ -72,7 +78,7 @@ if apps.is_installed("apps.api"):
 application = ProtocolTypeRouter(
     {
         "http": URLRouter(http_routes),
-        "websocket": URLRouter([*websocket_urlpatterns]),
+        "websocket": URLRouter([*websocket_urlpatterns, route(re_path, r"", no_websocket)]),
         "lifespan": lifespan,
     }
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.acceptance.chats import StreamedAnswer
 from tests.sites import Site, wait_until
@@ -49,6 +49,15 @@ def open_link(site: Site, credential: str) -> connect:
         subprotocols=["motherfluxer.v1"],  # type: ignore[list-item]
         compression=None,
     )
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/ws/instances/more"])
+async def test_a_websocket_where_there_is_none_is_refused_and_no_fault(
+    shared_site: Site, path: str
+) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(f"ws://127.0.0.1:{shared_site.port}{path}")
+    assert caught.value.response.status_code == 403
 
 
 async def said_hello(link: ClientConnection, **changes: Any) -> dict[str, Any]:
