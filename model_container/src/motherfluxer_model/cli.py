@@ -4,13 +4,11 @@ import asyncio
 import logging
 import os
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from motherfluxer_model.bench import bench
 from motherfluxer_model.check import check
-from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.errors import ContainerError
 from motherfluxer_model.options import Options, parse_options
 from motherfluxer_model.program import Program, build_engine
@@ -37,10 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = INTERRUPTED
     except BrokenPipeError:  # nobody reads on, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if any(thread.name == ENGINE_THREAD for thread in threading.enumerate()):
-        # A model that is still loading cannot be interrupted, and must not be waited for.
-        sys.stderr.flush()
-        os._exit(code)
     return code
 
 

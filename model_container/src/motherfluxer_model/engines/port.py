@@ -1,12 +1,10 @@
 """The port between the link's side and whatever generates text."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from motherfluxer_model.core.answer import Finished, Piece
 from motherfluxer_wire.frames import Job, Model
-
-ENGINE_THREAD: Final = "engine"  # the name of the thread that an engine may have
 
 
 class Engine(Protocol):

@@ -13,7 +13,6 @@ from collections.abc import Sequence as Many
 import torch
 
 from motherfluxer_model.core.pace import PromptPace, share_out
-from motherfluxer_model.engines.port import ENGINE_THREAD
 from motherfluxer_model.engines.sampling import SpoiltLogitsError, choose_all
 from motherfluxer_model.engines.sequence import Feed, Runner, Sequence
 
@@ -37,7 +36,7 @@ class Worker:
     def start(self, when_loaded: Callable[[BaseException | None], None]) -> None:
         """Start the thread; `when_loaded` is called in it, with the error if there was one."""
         self._thread = threading.Thread(
-            target=self._run, args=(when_loaded,), name=ENGINE_THREAD, daemon=True
+            target=self._run, args=(when_loaded,), name="engine", daemon=True
         )
         self._thread.start()
 
