@@ -339,12 +339,14 @@ async def test_a_server_that_broke_off_and_lives_is_a_short_pause(rig: Rig) -> N
     assert (await rig.answer(rig.job()))[0] == TEXT
 
 
-async def test_a_server_that_broke_off_and_is_not_ready_is_asked_anew(rig: Rig) -> None:
+async def test_a_server_that_is_back_with_other_models_is_asked_anew(rig: Rig) -> None:
     rig.upstream.models_refusal = Refusal(503, "loading")
     await rig.fail(delta("one"), CUT)
     assert rig.engine.models == []
+    rig.upstream.models = [{"id": "org/parrot", "max_model_len": 500}]
     rig.upstream.models_refusal = None
     await rig.wait_for(lambda: bool(rig.engine.models))
+    assert rig.engine.models[0].context_tokens == 500
     assert len(rig.upstream.requests) > 2
 
 

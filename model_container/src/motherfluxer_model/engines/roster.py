@@ -63,7 +63,7 @@ class Roster:
         self._failures: Counter[Entry] = Counter()
         self._not_before: dict[Entry, float] = {}  # when one that failed for now is asked again
         self._silent_count = 0
-        self._kept: dict[str, Served] = {}  # what comes back from a blink without being asked
+        self._kept: dict[str, Served] = {}  # what serves again at once when the server is back
         self._blink_until = 0.0
         self._wake = asyncio.Event()
 
@@ -122,7 +122,6 @@ class Roster:
                 return
         if is_cut and not self.is_down:
             loop = asyncio.get_running_loop()
-            self._kept = dict(self.served)
             self._go_down("it broke off an answer")
             self._blink_until = loop.time() + BLINK_S
             loop.call_at(self._blink_until, self._wake.set)
@@ -134,7 +133,6 @@ class Roster:
             listing = await read_listing(self._client)
         except UnreachableError as error:
             self._silent_count += 1
-            self._kept.clear()
             is_busy = not error.is_refusal and self._client.is_heard_lately
             if error.is_refusal or (self._silent_count >= SILENT_POLLS_COUNT and not is_busy):
                 self._go_down(str(error))
@@ -155,7 +153,7 @@ class Roster:
         await self._apply(listing)
 
     def _return_kept(self, listing: Listing) -> None:
-        """Serve again what is still there as it was, where the server was never seen away."""
+        """Serve again at once what is there as it was: somebody's answer may wait for it."""
         self.served, self._kept = self._kept, {}
         wanted = self._choose(listing)
         self.served = {name: one for name, one in self.served.items() if one.entry in wanted}
@@ -168,7 +166,7 @@ class Roster:
         self.is_down = True
         self._silent_count = max(1, self._silent_count)
         logger.warning("the server does not answer (%s): serving nothing until it is back", words)
-        self.served.clear()
+        self._kept, self.served = self.served, {}
         self.when_changed()
 
     async def _apply(self, listing: Listing) -> None:
