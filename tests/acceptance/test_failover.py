@@ -10,7 +10,7 @@ from tests.sites import Instance, Site, wait_until
 
 WORDS = " ".join(f"wörd{n}🙂" for n in range(60))
 SLOW = {"MOTHERFLUXER_ECHO_DELAY_MS": "15"}
-LONG_QUESTION = "Count from one to thirty in words"
+LONG_QUESTION = "Tell me a story about a fluxer"
 
 
 def test_only_instance_killed_and_another_started_goes_on(site: Site) -> None:
@@ -18,7 +18,7 @@ def test_only_instance_killed_and_another_started_goes_on(site: Site) -> None:
     first = site.start_instance("transformers", name="first").wait_connected()
     options = {"model": "motherfluxer-tiny", "temperature": 0}
     whole = StreamedAnswer(site, key, LONG_QUESTION, **options).read()
-    assert len(whole.split()) > 20
+    assert len(whole.split()) > 100
     started: list[Instance] = []
 
     def kill() -> None:
@@ -26,7 +26,7 @@ def test_only_instance_killed_and_another_started_goes_on(site: Site) -> None:
         started.append(site.start_instance("transformers", name="second"))
 
     answer = StreamedAnswer(site, key, LONG_QUESTION, **options)
-    assert answer.read(3, kill) == whole
+    assert answer.read(0, kill) == whole  # the engine says all of it within half a second
     assert started
     assert answer.finish_reason == "stop"
 
