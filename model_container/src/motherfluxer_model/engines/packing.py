@@ -48,9 +48,11 @@ def pack_linears(model: nn.Module) -> int:
     ]
     if not found or not _is_exact(found[0][2]):
         return 0
-    for parent, name, child in found:
+    count = len(found)
+    while found:  # each plain weight is let go before the next is packed
+        parent, name, child = found.pop()
         setattr(parent, name, PackedLinear(child))
-    return len(found)
+    return count
 
 
 def _is_worth_it(module: nn.Module) -> TypeGuard[nn.Linear]:
