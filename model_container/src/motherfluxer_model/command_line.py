@@ -69,7 +69,7 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         "--kept-mib",
         metavar="MIB",
         help="memory for finished conversations, so that follow-up turns start at once (default: "
-        "a tenth of the machine's or the graphics card's; 0: none)",
+        "a tenth of what the model leaves free; 0: none)",
     )
     add("--echo-delay-ms", metavar="MS", help="pause before each word of the echo engine")
 

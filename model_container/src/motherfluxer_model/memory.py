@@ -2,6 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Final
+
+_GROUP: Final = Path("/sys/fs/cgroup")
+_GROUP_FILES: Final = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),  # of the older kind
+)
 
 
 def resident_bytes(pid: int) -> int | None:
@@ -32,9 +39,10 @@ def _machine_available() -> int | None:
 
 
 def _group_available() -> int | None:
-    group = Path("/sys/fs/cgroup")
-    try:
-        most = int((group / "memory.max").read_text())  # "max" where there is no limit
-        return max(0, most - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):
-        return None
+    for most_file, used_file in _GROUP_FILES:
+        try:
+            most = int((_GROUP / most_file).read_text())  # "max" where there is no limit
+            return max(0, most - int((_GROUP / used_file).read_text()))
+        except (OSError, ValueError):
+            continue
+    return None

@@ -16,6 +16,7 @@ from transformers.utils import logging as library_logging
 from motherfluxer_model.core.sizes import FLOAT32_UP_TO_BYTES
 from motherfluxer_model.engines.fetching import weight_files
 from motherfluxer_model.errors import EngineLoadError
+from motherfluxer_model.memory import available_bytes
 from motherfluxer_model.progress import Step
 
 _TOKENIZER_FILE: Final = re.compile(
@@ -106,10 +107,10 @@ def _quantized(kind: str, dtype: torch.dtype | str, device: str) -> dict[str, An
 
 
 def usual_kept_bytes(device: str) -> int:
-    """Say how much memory finished conversations may take: a tenth of what there is."""
+    """Say how much memory finished conversations may take: a tenth of what the model leaves."""
     if device == "cuda":
-        return int(torch.cuda.get_device_properties(0).total_memory * KEPT_SHARE)
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * KEPT_SHARE)
+        return int(torch.cuda.mem_get_info()[0] * KEPT_SHARE)
+    return int((available_bytes() or 0) * KEPT_SHARE)
 
 
 def _named_digest(path: Path) -> str | None:
