@@ -90,7 +90,7 @@ class Program:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: die_with_parent(own_pid),
+            preexec_fn=lambda: _begin_child(own_pid),
         )
 
     @property
@@ -121,6 +121,12 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._output.close()
+
+
+def _begin_child(parent_pid: int) -> None:
+    """End with the test's process, and hear Ctrl-C even where the suite runs in the background."""
+    die_with_parent(parent_pid)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Instance(Program):
