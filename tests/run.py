@@ -32,6 +32,8 @@ EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_chaos.py",
     "tests/acceptance/test_every_token.py",
     "tests/acceptance/test_fairness.py",
+    "tests/acceptance/test_engine_broken.py",
+    "tests/acceptance/test_openai_engine.py",
     "tests/integration/router/test_nothing_left.py",
 )
 ALLOWED_SKIP: Final = "gpu:"
