@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from motherfluxer_model.core.answer import Finished, Piece
+from motherfluxer_model.engines import transformers
 from motherfluxer_model.engines.batching import BatchRunner
 from motherfluxer_model.engines.loading import digest_folder
+from motherfluxer_model.engines.runner import CacheState, LibraryRunner
 from motherfluxer_model.engines.sequence import Feed
 from motherfluxer_model.engines.transformers import TransformersEngine
 from motherfluxer_model.errors import EngineLoadError, GenerationError
@@ -255,6 +257,33 @@ async def test_one_broken_answer_leaves_its_siblings_alone(
     pieces, end = await sibling
     assert joined(pieces) == joined(alone)
     assert end.reason == "length"
+
+
+async def test_one_broken_answer_leaves_its_siblings_alone_where_they_take_turns(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = LibraryRunner._forward
+
+    def poisoned_forward(self: LibraryRunner, state: CacheState, ids: list[int]) -> torch.Tensor:
+        if POISON in ids:
+            raise RuntimeError("poisoned")
+        return forward(self, state, ids)
+
+    monkeypatch.setattr(
+        transformers, "make_runner", lambda m, device, **_: LibraryRunner(m, device)
+    )
+    monkeypatch.setattr(LibraryRunner, "_forward", poisoned_forward)
+    engine = TransformersEngine(str(model_folder), model_name=NAME)
+    await engine.prepare()
+    alone, _ = await answer(engine, ask())
+    stream = engine.generate(ask("j1"))
+    first = await anext(stream)
+    assert isinstance(first, Piece)
+    with pytest.raises(RuntimeError, match="poisoned"):
+        await answer(engine, ask("j2", text="a poisoned @ question"))
+    rest = [item.text async for item in stream if isinstance(item, Piece)]
+    assert first.text + "".join(rest) == joined(alone)
+    await engine.close()
 
 
 async def test_announcement_says_what_the_model_can(

@@ -38,6 +38,8 @@ class Row:
 class BatchRunner:
     """Runs one model; rows join and leave between two steps."""
 
+    is_joint = True
+
     def __init__(
         self, model: Any, device: str, *, context_tokens: int, kept_bytes: int = 0
     ) -> None:

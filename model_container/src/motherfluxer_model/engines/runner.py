@@ -32,6 +32,8 @@ class CacheState:
 class LibraryRunner:
     """Runs one model; each answer has its own cache."""
 
+    is_joint = False
+
     def __init__(self, model: Any, device: str) -> None:
         self._model = model
         self._device = device

@@ -27,7 +27,9 @@ class Feed:
 
 
 class Runner(Protocol):
-    """Runs the model, one step over several answers at a time."""
+    """Runs the model; `is_joint`: one step over several answers at a time, else one by one."""
+
+    is_joint: bool
 
     def open(self, ids: Many[int]) -> tuple[Any, int]:
         """Begin an answer that reads `ids` first; give its state and how many it knows already."""
@@ -35,7 +37,7 @@ class Runner(Protocol):
     def step(self, feeds: Many[Feed]) -> torch.Tensor:
         """Feed tokens; give for each feed the row of logits after its last token, as float32.
 
-        When it raises, every state is as before, and each feed may be tried by itself.
+        When a joint one raises, every state is as before, and each feed may be tried by itself.
         """
 
     def close(self, state: Any, *, is_sound: bool) -> None:

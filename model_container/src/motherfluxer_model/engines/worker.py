@@ -102,7 +102,8 @@ class Worker:
         taking = [*((s, 1) for s in decoding), *zip(reading, shares, strict=True)]
         feeds = [(s, Feed(s.state, s.todo[:count])) for s, count in taking]
         started_s = time.monotonic()
-        self._feed(runner, feeds)
+        for group in [feeds] if runner.is_joint else [[one] for one in feeds]:
+            self._feed(runner, group)
         self._pace.observe(sum(shares), time.monotonic() - started_s)
 
     def _feed(self, runner: Runner, feeds: list[tuple[Sequence, Feed]]) -> None:
