@@ -1,0 +1,120 @@
+"""How any body is read: strictly, refusing by name what is wrong or not known. Pure.
+
+Nothing is ignored in silence: a parameter that would change the answer and is not known is refused
+by name. One that is `null` counts as absent, as the clients of every dialect expect.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, TypeVar, cast
+
+import msgspec
+
+from apps.api.errors import ApiError
+from apps.router.errors import ErrorCode
+from motherfluxer_wire.fields import ModelName, Stops
+
+StructT = TypeVar("StructT")
+SHOWN_CHARS: Final = 64
+
+_AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_MISSING: Final = re.compile(r"^Object missing required field `(\w+)`")
+
+
+def object_read(body: bytes) -> Mapping[str, Any]:
+    """Read the body's JSON object. Raises ApiError."""
+    try:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        if (spoilt := _spoilt_parameter(body)) is not None:
+            refuse_invalid("holds a number or a character that JSON does not have", spoilt)
+        words = f"The body is no JSON that can be read: {error}."
+        raise ApiError(ErrorCode.INVALID_REQUEST, words) from error
+    if not isinstance(found, dict):
+        raise ApiError(ErrorCode.INVALID_REQUEST, "The body must be a JSON object.")
+    return found
+
+
+def _spoilt_parameter(body: bytes) -> str | None:
+    """Name the parameter that holds NaN, an infinity or a lone surrogate, if that is the fault."""
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    given: dict[str, Any] = found if isinstance(found, dict) else {}
+    for name, value in given.items():
+        try:
+            json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            return name.encode(errors="replace").decode()
+    return None
+
+
+def struct_convert(found: Mapping[str, Any], struct: type[StructT], where: str = "") -> StructT:
+    """Read an object strictly, leaving out what is null. `where` is its path in the body.
+
+    Raises ApiError that names the parameter.
+    """
+    given = {name: value for name, value in found.items() if value is not None}
+    known = {field.encode_name for field in msgspec.structs.fields(cast(Any, struct))}
+    for name in given:
+        if name not in known:
+            refuse_unsupported(path_joined(where, name))
+    try:
+        return msgspec.convert(given, struct)
+    except ValueError as error:
+        words = str(error)
+        if missing := _MISSING.match(words):
+            refuse_invalid("is required", path_joined(where, missing[1]))
+        at = _AT.search(words)
+        path = at[1].replace("[...]", "") if at else ""
+        refuse_invalid(f"is not right: {_AT.sub('', words)}", path_joined(where, path))
+
+
+def model_name_read(name: str) -> str:
+    """Return the name if a model or an alias could bear it. Raises ApiError."""
+    text_check(name, "model")
+    try:
+        return msgspec.convert(name, ModelName)
+    except msgspec.ValidationError as error:
+        words = f"The model {name[:SHOWN_CHARS]!r} does not exist."
+        raise ApiError(ErrorCode.MODEL_NOT_FOUND, words, param="model") from error
+
+
+def stops_read(given: str | list[str] | None, param: str) -> list[str] | None:
+    """Return the texts that end an answer; None: nothing does. Raises ApiError."""
+    if not given:
+        if given == "":
+            refuse_invalid("must not be empty", param)
+        return None
+    stops = [given] if isinstance(given, str) else given
+    try:
+        msgspec.convert(stops, Stops)
+    except msgspec.ValidationError as error:
+        refuse_invalid(f"is not right: {_AT.sub('', str(error))}", param)
+    return [text_check(stop, param) for stop in stops]
+
+
+def text_check(text: str, param: str) -> str:
+    """Return the text if a job may hold it. Raises ApiError."""
+    if "\0" in text:
+        refuse_invalid("must not hold a null character", param)
+    return text
+
+
+def path_joined(where: str, name: str) -> str:
+    """Return the path of a parameter within another, cut to what a reply shows."""
+    return (f"{where}.{name}" if where and name else where or name)[: 2 * SHOWN_CHARS]
+
+
+def refuse_invalid(what: str, param: str) -> NoReturn:
+    """Say what is wrong with a parameter, or with the whole request. Raises ApiError."""
+    words = f"{param} {what}." if param else f"The request {what}."
+    raise ApiError(ErrorCode.INVALID_REQUEST, words, param=param or None) from None
+
+
+def refuse_unsupported(param: str, words: str | None = None) -> NoReturn:
+    """Say that a parameter would change the answer and cannot be honoured. Raises ApiError."""
+    words = words or f"The parameter {param} is not supported."
+    raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, words, param=param)
