@@ -4,11 +4,13 @@ A request is routed, its key checked, and handed on; every error becomes its rep
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
-from apps.api.answers import error_event
-from apps.api.completions import chat_complete
+from apps.api.answering import question_answer
+from apps.api.dialects.base import Dialect, openai_error_body
+from apps.api.dialects.chat import CHAT
 from apps.api.errors import ApiError, ClientGoneError, api_error_of
 from apps.api.exchange import Exchange, Receive, Scope, Send
 from apps.api.model_list import model_show, models_list
@@ -20,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Exchange, Caller], Awaitable[None]]
 
-_CHAT_PATH: Final = "/v1/chat/completions"
+_DIALECTS: Final[Mapping[str, Dialect]] = {"/v1/chat/completions": CHAT}
 _MODELS_PATH: Final = "/v1/models"
 _READ: Final = ("GET", "HEAD")
 _CLIENT_GONE_STATUS: Final = 499
@@ -52,13 +54,14 @@ async def _serve(exchange: Exchange) -> None:
 
 
 def _route(path: str) -> tuple[tuple[str, ...], Handler]:
-    if path == _CHAT_PATH:
-        return ("POST",), chat_complete
+    if dialect := _DIALECTS.get(path):
+        return ("POST",), partial(question_answer, dialect=dialect)
     if path == _MODELS_PATH:
         return _READ, models_list
     if path.startswith(f"{_MODELS_PATH}/"):
         return _READ, model_show
-    words = f"There is no {path[:128]} here, only {_CHAT_PATH} and {_MODELS_PATH}."
+    known = ", ".join(_DIALECTS)
+    words = f"There is no {path[:128]} here, only {known} and {_MODELS_PATH}."
     raise ApiError(ErrorCode.NOT_FOUND, words)
 
 
@@ -82,9 +85,16 @@ async def _reply_error(exchange: Exchange, error: ApiError) -> None:
         return
     exchange.notes["error"] = error.code.value
     if exchange.status is None:
-        await exchange.reply(error.status, error.body, error.headers)
+        await exchange.reply(error.status, _error_body(exchange, error), error.headers)
     else:
-        await exchange.send(error_event(error.body), is_last=True)
+        last = exchange.failure_event(error) if exchange.failure_event else b""
+        await exchange.send(last, is_last=True)
+
+
+def _error_body(exchange: Exchange, error: ApiError) -> object:
+    dialect = _DIALECTS.get(exchange.path.rstrip("/"))
+    error_body = openai_error_body if dialect is None else dialect.error_body
+    return error_body(error, exchange.request_id)
 
 
 def _log_end(exchange: Exchange) -> None:

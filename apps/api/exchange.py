@@ -23,7 +23,12 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class Exchange:
-    """A request and its reply. `notes` go into its line in the log, `headers` onto its reply."""
+    """A request and its reply.
+
+    notes: go into its line in the log.
+    headers: go onto its reply.
+    failure_event: writes the last event of a stream that fails; None before a stream begins.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -34,6 +39,7 @@ class Exchange:
         self.is_client_gone = False
         self.notes: dict[str, object] = {}
         self.headers: Headers = []
+        self.failure_event: Callable[[ApiError], bytes] | None = None
         self._scope = scope
         self._send = send
         self._began_at = time.monotonic()
@@ -84,6 +90,13 @@ class Exchange:
         request_id = (b"x-request-id", self.request_id.encode("ascii"))
         head = [*headers, *self.headers, _NO_STORE, request_id]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+    async def start_events(self, failure_event: Callable[[ApiError], bytes]) -> None:
+        """Begin a stream of events; from now on an error is told by the last of them."""
+        event_stream = (b"content-type", b"text/event-stream; charset=utf-8")
+        unbuffered = (b"x-accel-buffering", b"no")
+        await self.start(200, [event_stream, unbuffered])
+        self.failure_event = failure_event
 
     async def send(self, body: bytes, *, is_last: bool = False) -> None:
         """Send more of the reply's body."""

@@ -7,14 +7,21 @@ by name. One that is `null` counts as absent, as the clients of every dialect ex
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
 
 import msgspec
+from msgspec import Meta
 
 from apps.api.errors import ApiError
 from apps.router.errors import ErrorCode
 from motherfluxer_wire.fields import ModelName, Stops
+from motherfluxer_wire.limits import MAX_INTEGER
 
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+TokenCount = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+TopP = Annotated[float, Meta(gt=0, le=1)]
 StructT = TypeVar("StructT")
 SHOWN_CHARS: Final = 64
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from apps.api import completions
-from apps.api.answers import ChunkWriter
+from apps.api import answering
 from apps.api.conf import CONF
+from apps.api.dialects.chat_answers import ChatEventWriter
 from apps.router.live.runtime import LiveRouter
 from tests.integration.api.rig import Instance, call, chat
 
@@ -18,7 +18,7 @@ TEXTS = ["Grüße,\n", "\u2028next\x85 ", '"quoted"\\ ', "🙂", "\t\x0b end"]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a stream begin without its text, and speak up soon when nothing comes."""
     conf = dataclasses.replace(CONF, start_within_s=0.0, keep_alive_s=0.01)
-    monkeypatch.setattr(completions, "CONF", conf)
+    monkeypatch.setattr(answering, "CONF", conf)
 
 
 async def test_stream_is_chunks_then_done(instance: Instance) -> None:
@@ -130,7 +130,7 @@ async def test_fault_of_ours_in_a_stream_ends_it_with_an_event(
     def broken(*_: object) -> bytes:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(ChunkWriter, "ending", broken)
+    monkeypatch.setattr(ChatEventWriter, "ending", broken)
     asked = chat(stream=True)
     job = await instance.job()
     instance.say(job, "Hel")

@@ -1,39 +1,42 @@
-"""Chat completions: a job handed to the router, and its stream told to the client."""
+"""From a question to its answer, in any dialect: submit, wait, stream, and stop."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
-from apps.api.answers import KEEP_ALIVE, ChunkWriter, completion_body, error_event
 from apps.api.conf import CONF
+from apps.api.dialects.base import Answer, Dialect, EventWriter, Head, Question
 from apps.api.errors import ApiError, api_error_of_job
 from apps.api.exchange import Exchange, Headers
-from apps.api.schemas import ChatRequest, chat_request_parse
 from apps.router.errors import ErrorCode
 from apps.router.live.streams import Ended, JobRequest, JobStream, Piece
 from apps.router.ports import Caller
 from apps.router.services import job_cancel, job_submit
 
+KEEP_ALIVE: Final = b": keep-alive\n\n"
 
-async def chat_complete(exchange: Exchange, caller: Caller) -> None:
-    """Answer a chat completion. Raises ApiError, JobRefusedError, ClientGoneError."""
-    asked = chat_request_parse(await exchange.read_body())
+
+async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) -> None:
+    """Answer a question. Raises ApiError, JobRefusedError, ClientGoneError."""
+    question = dialect.read(await exchange.read_body())
     stream = job_submit(
         request=JobRequest(
-            messages=asked.messages,
+            messages=question.messages,
             requester=caller.requester,
             service_class="registered",
             request_id=exchange.request_id,
-            sampling=asked.sampling,
-            model_name=asked.model,
+            sampling=question.sampling,
+            model_name=question.model,
             may_wait_for_instance=False,
         )
     )
     exchange.notes["job"] = stream.job_id
+    reply = _reply_streamed if question.is_streamed else _reply_whole
     try:
         async with _ended_with_client(exchange, stream):
-            await (_reply_streamed if asked.is_streamed else _reply_whole)(exchange, stream, asked)
+            await reply(exchange, stream, question)
     finally:
         if stream.started is not None:
             exchange.notes["instance"] = stream.started.instance_name
@@ -59,44 +62,24 @@ async def _ended_with_client(exchange: Exchange, stream: JobStream) -> AsyncIter
             job_cancel(job_id=stream.job_id, reason="the request has ended")
 
 
-async def _reply_whole(exchange: Exchange, stream: JobStream, asked: ChatRequest) -> None:
+async def _reply_whole(exchange: Exchange, stream: JobStream, question: Question) -> None:
     ended = await stream.wait_ended()
     exchange.headers = _job_headers(exchange, stream)
-    finish_reason = _finish_reason(ended)
-    body = completion_body(
-        job_id=stream.job_id,
-        model=_model_name(stream, asked),
-        created=int(time.time()),
-        text=stream.text,
-        finish_reason=finish_reason,
-        usage=stream.usage,
-    )
-    await exchange.reply(200, body)
+    answer = _answer(ended, stream, _head(stream, question))
+    await exchange.reply(200, question.body(answer))
 
 
-async def _reply_streamed(exchange: Exchange, stream: JobStream, asked: ChatRequest) -> None:
+async def _reply_streamed(exchange: Exchange, stream: JobStream, question: Question) -> None:
     await _wait_for_text(stream)
     exchange.headers = _job_headers(exchange, stream)
+    head = _head(stream, question)
     if stream.ended is not None and not stream.text:
-        _finish_reason(stream.ended)
-    event_stream = (b"content-type", b"text/event-stream; charset=utf-8")
-    unbuffered = (b"x-accel-buffering", b"no")
-    await exchange.start(200, [event_stream, unbuffered])
-    writer = ChunkWriter(
-        job_id=stream.job_id,
-        model=_model_name(stream, asked),
-        created=int(time.time()),
-        includes_usage=asked.includes_usage,
-    )
+        _answer(stream.ended, stream, head)
+    writer = question.writer(head)
+    await exchange.start_events(writer.failure)
     async with _kept_alive(exchange) as tell:
         ended = await _tell_pieces(stream, writer, tell)
-    try:
-        last = writer.ending(_finish_reason(ended), stream.usage)
-    except ApiError as error:
-        last = error_event(error.body)
-        if not exchange.is_client_gone:
-            exchange.notes["error"] = error.code.value
-    await exchange.send(last, is_last=True)
+    await exchange.send(writer.ending(_answer(ended, stream, head)), is_last=True)
 
 
 async def _wait_for_text(stream: JobStream) -> None:
@@ -144,7 +127,7 @@ async def _kept_alive(exchange: Exchange) -> AsyncIterator[_Teller]:
         keeper.cancel()
 
 
-async def _tell_pieces(stream: JobStream, writer: ChunkWriter, teller: _Teller) -> Ended:
+async def _tell_pieces(stream: JobStream, writer: EventWriter, teller: _Teller) -> Ended:
     if not stream.text and stream.ended is None:
         await teller.send(KEEP_ALIVE)
     opening = writer.opening()
@@ -159,17 +142,20 @@ async def _tell_pieces(stream: JobStream, writer: ChunkWriter, teller: _Teller) 
     raise AssertionError("a stream's last event is its end")
 
 
-def _finish_reason(ended: Ended) -> str:
-    """Return why a whole answer ended. Raises ApiError for any other end."""
+def _head(stream: JobStream, question: Question) -> Head:
+    model = stream.started.model_name if stream.started is not None else question.model
+    return Head(job_id=stream.job_id, model=model, created=int(time.time()))
+
+
+def _answer(ended: Ended, stream: JobStream, head: Head) -> Answer:
+    """Return a whole answer. Raises ApiError when the job has ended in any other way."""
     if ended.error is not None:
         raise api_error_of_job(ended.error)
     if ended.finish_reason not in ("stop", "length"):
         raise ApiError(ErrorCode.ANSWER_INTERRUPTED, "The answer was stopped before its end.")
-    return ended.finish_reason
-
-
-def _model_name(stream: JobStream, asked: ChatRequest) -> str:
-    return stream.started.model_name if stream.started is not None else asked.model
+    return Answer(
+        head=head, text=stream.text, finish_reason=ended.finish_reason, usage=stream.usage
+    )
 
 
 def _job_headers(exchange: Exchange, stream: JobStream) -> Headers:

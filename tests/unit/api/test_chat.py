@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.api.dialects.chat import ChatBody, chat_question_read
 from apps.api.errors import ApiError
-from apps.api.schemas import ChatBody, chat_request_parse
 from motherfluxer_wire.codec import encode
 from motherfluxer_wire.frames import Job, Message, Sampling
 
@@ -17,12 +17,12 @@ BASE: dict[str, Any] = {"model": "m", "messages": [TURN]}
 
 
 def parse(**parameters: object) -> Any:
-    return chat_request_parse(json.dumps({**BASE, **parameters}).encode())
+    return chat_question_read(json.dumps({**BASE, **parameters}).encode())
 
 
 def refusal(body: bytes) -> tuple[str, str | None]:
     with pytest.raises(ApiError) as refused:
-        chat_request_parse(body)
+        chat_question_read(body)
     return refused.value.code.value, refused.value.param
 
 
@@ -225,7 +225,7 @@ def test_whatever_bytes_come_are_refused_or_fit_a_frame(body: bytes) -> None:
 
 def _refused_or_good(body: bytes) -> None:
     try:
-        asked = chat_request_parse(body)
+        asked = chat_question_read(body)
     except ApiError as refused:
         if refused.status not in (400, 404):
             raise

@@ -1,12 +1,20 @@
-"""What a client may ask for: a chat completion's body read strictly into a request. Pure."""
+"""Chat completions: a body read strictly into a question. Pure."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from apps.api.dialects.base import Answer, Dialect, Head, Question
+from apps.api.dialects.chat_answers import ChatEventWriter, chat_completion_body
 from apps.api.reading import (
     SHOWN_CHARS,
+    Penalty,
+    Seed,
+    Temperature,
+    TokenCount,
+    TopP,
     model_name_read,
     object_read,
     refuse_invalid,
@@ -17,10 +25,6 @@ from apps.api.reading import (
 )
 from motherfluxer_wire.fields import Role, Stops
 from motherfluxer_wire.frames import Message, Sampling
-from motherfluxer_wire.limits import MAX_INTEGER
-
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenCount = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 
 
 class StreamOptions(Struct, frozen=True):
@@ -62,9 +66,9 @@ class ChatBody(Struct, frozen=True):
     stream_options: dict[str, Any] | None = None
     n: Annotated[int, Meta(ge=1)] = 1
     stop: str | Stops | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
+    seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
     frequency_penalty: Penalty | None = None
@@ -76,27 +80,32 @@ class ChatBody(Struct, frozen=True):
     store: bool = False
 
 
-class ChatRequest(Struct, frozen=True, kw_only=True):
-    """A chat completion as it is handed to the router."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatQuestion(Question):
+    """A chat completion that is asked for."""
 
-    model: str
-    messages: tuple[Message, ...]
-    sampling: Sampling
-    is_streamed: bool
     includes_usage: bool
 
+    def body(self, answer: Answer) -> object:
+        """Return a chat completion."""
+        return chat_completion_body(answer)
 
-def chat_request_parse(body: bytes) -> ChatRequest:
+    def writer(self, head: Head) -> ChatEventWriter:
+        """Return what writes its chunks."""
+        return ChatEventWriter(head, includes_usage=self.includes_usage)
+
+
+def chat_question_read(body: bytes) -> ChatQuestion:
     """Read a chat completion's body. Raises ApiError and nothing else."""
     read = struct_convert(object_read(body), ChatBody)
-    _refuse_unsupported(read)
+    _refuse_other_forms(read)
     options = struct_convert(read.stream_options or {}, StreamOptions, "stream_options")
     if read.stream_options is not None and not read.stream:
         refuse_invalid("is allowed only together with stream", "stream_options")
     messages = tuple(_message(m, f"messages[{n}]") for n, m in enumerate(read.messages))
     if not messages[-1].content:
         refuse_invalid("must not be empty", f"messages[{len(messages) - 1}].content")
-    return ChatRequest(
+    return ChatQuestion(
         model=model_name_read(read.model),
         messages=messages,
         sampling=_sampling(read),
@@ -105,7 +114,10 @@ def chat_request_parse(body: bytes) -> ChatRequest:
     )
 
 
-def _refuse_unsupported(body: ChatBody) -> None:
+CHAT: Final = Dialect(read=chat_question_read)
+
+
+def _refuse_other_forms(body: ChatBody) -> None:
     if body.n != 1:
         refuse_unsupported("n", "One answer is given to a request: n must be 1.")
     if body.logprobs:
