@@ -1,6 +1,6 @@
 """What the router needs of others: each port is filled by a plugin in its `AppConfig.ready()`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -40,6 +40,21 @@ class Port(Generic[PortT]):
     def get_or_none(self) -> PortT | None:
         """Return the registered object, or None where the product also works without it."""
         return self._object
+
+
+class PortList(Generic[PortT]):
+    """A place for one object of each plugin that has one to give."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, PortT] = {}
+
+    def register(self, app: str, provided: PortT) -> None:
+        """Add an app's object; the last one that it registers wins."""
+        self._objects[app] = provided
+
+    def all(self) -> dict[str, PortT]:
+        """Return what is registered by the names of the apps, sorted by them."""
+        return dict(sorted(self._objects.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +212,18 @@ class VisitorGate(Protocol):
         ...
 
 
+class AccountData(Protocol):
+    """What an app keeps of a user beside the account itself. Called outside the event loop."""
+
+    def export(self, user_id: int) -> Iterator[tuple[str, bytes]]:
+        """Yield all of it as files: name in the zip, with folders, and content."""
+        ...
+
+    def delete(self, user_id: int) -> None:
+        """Delete all of it, at once."""
+        ...
+
+
 instance_gate: Port[InstanceGate] = Port(
     "instance_gate", usual_app="apps.instances", without="no instance can connect."
 )
@@ -209,5 +236,7 @@ caller_gate: Port[CallerGate] = Port(
 visitor_gate: Port[VisitorGate] = Port(
     "visitor_gate", usual_app="apps.demo", without="only registered users can chat."
 )
+# Asked in turn when a user takes his data along or has his account deleted.
+account_data: PortList[AccountData] = PortList()
 
 ALL: tuple[Port[Any], ...] = (instance_gate, model_catalog, caller_gate, visitor_gate)
