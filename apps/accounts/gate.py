@@ -23,7 +23,7 @@ def _identify(text: str) -> Caller | None:
     key = selectors.api_key_of_token(token_id=token.id)
     is_right = token.matches(None if key is None else key.digest)
     now = timezone.now()
-    if key is None or not is_right or not key.is_valid_at(now) or not key.user.is_active:
+    if key is None or not is_right or not key.is_valid_at(now) or not key.user.may_act:
         return None
     services.api_key_used(key=key, now=now)
     return Caller(requester=f"user:{key.user_id}", user_id=key.user_id, key_id=key.token_id)

@@ -38,9 +38,10 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
     def operators(self) -> "models.QuerySet[User]":
-        """Return those whose `is_operator` and `is_active` hold, as one query."""
+        """Return those whose `is_operator` and `may_act` hold, as one query."""
         in_group = Group.objects.filter(name=OPERATORS_GROUP, user=OuterRef("pk"))
-        return self.filter(Q(is_superuser=True) | Exists(in_group), is_active=True)
+        is_operator = Q(is_superuser=True) | Exists(in_group)
+        return self.filter(is_operator, is_active=True, deletion_at=None)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -49,6 +50,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(max_length=254, unique=True)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    deletion_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the account is deleted for good."
+    )
 
     objects = UserManager()
 
@@ -72,13 +76,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().save(*args, **kwargs)
 
     @property
+    def may_act(self) -> bool:
+        """Whether the account can be used: keys, credentials and roles all ask this."""
+        return self.is_active and self.deletion_at is None
+
+    @property
     def is_superadmin(self) -> bool:
         """Whether the superadmin's site lets this user in."""
-        return self.is_superuser
+        return self.is_superuser and self.deletion_at is None
 
     @property
     def is_operator(self) -> bool:
         """Whether the operators' site lets this user in. One query, remembered on the object."""
+        if self.deletion_at is not None:
+            return False
         if not hasattr(self, "_is_operator"):
             self._is_operator = (
                 self.is_superuser or self.groups.filter(name=OPERATORS_GROUP).exists()

@@ -12,3 +12,16 @@ def job_submit(*, request: JobRequest) -> JobStream:
 def job_cancel(*, job_id: str, reason: str) -> None:
     """Stop a job: its stream ends as cancelled and its instance is told. Unknown jobs are fine."""
     live_router().gateway.cancel(job_id, reason)
+
+
+def jobs_cancel(*, requester: str, reason: str) -> int:
+    """Stop all jobs of one requester that have not ended, and return how many there were."""
+    gateway = live_router().gateway
+    live = [
+        stream.job_id
+        for stream in gateway.streams.values()
+        if stream.request.requester == requester and stream.ended is None
+    ]
+    for job_id in live:
+        gateway.cancel(job_id, reason)
+    return len(live)
