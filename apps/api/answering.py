@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from apps.api.conf import CONF
 from apps.api.dialects.base import Answer, Dialect, EventWriter, Head, Question
@@ -14,8 +13,6 @@ from apps.router.errors import ErrorCode
 from apps.router.live.streams import Ended, JobRequest, JobStream, Piece
 from apps.router.ports import Caller
 from apps.router.services import job_cancel, job_submit
-
-KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) -> None:
@@ -30,6 +27,7 @@ async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) 
             sampling=question.sampling,
             model_name=question.model,
             may_wait_for_instance=False,
+            beginning=question.beginning,
         )
     )
     exchange.notes["job"] = stream.job_id
@@ -65,19 +63,19 @@ async def _ended_with_client(exchange: Exchange, stream: JobStream) -> AsyncIter
 async def _reply_whole(exchange: Exchange, stream: JobStream, question: Question) -> None:
     ended = await stream.wait_ended()
     exchange.headers = _job_headers(exchange, stream)
-    answer = _answer(ended, stream, _head(stream, question))
+    answer = _answer(ended, stream, _head(exchange, stream, question))
     await exchange.reply(200, question.body(answer))
 
 
 async def _reply_streamed(exchange: Exchange, stream: JobStream, question: Question) -> None:
     await _wait_for_text(stream)
     exchange.headers = _job_headers(exchange, stream)
-    head = _head(stream, question)
-    if stream.ended is not None and not stream.text:
+    head = _head(exchange, stream, question)
+    if stream.ended is not None and not _text(stream):
         _answer(stream.ended, stream, head)
     writer = question.writer(head)
     await exchange.start_events(writer.failure)
-    async with _kept_alive(exchange) as tell:
+    async with _kept_alive(exchange, writer.keep_alive) as tell:
         ended = await _tell_pieces(stream, writer, tell)
     await exchange.send(writer.ending(_answer(ended, stream, head)), is_last=True)
 
@@ -86,7 +84,7 @@ async def _wait_for_text(stream: JobStream) -> None:
     """Wait for the answer's beginning or its end, though not for long."""
     try:
         async with asyncio.timeout(CONF.start_within_s):
-            async for event in stream.read(tells_places=False):
+            async for event in stream.read(_offset(stream), tells_places=False):
                 if isinstance(event, Piece | Ended):
                     return
     except TimeoutError:
@@ -109,15 +107,15 @@ class _Teller:
 
 
 @asynccontextmanager
-async def _kept_alive(exchange: Exchange) -> AsyncIterator[_Teller]:
-    """Send a comment now and then while nothing else is sent; costs nothing for each piece."""
+async def _kept_alive(exchange: Exchange, keep_alive: bytes) -> AsyncIterator[_Teller]:
+    """Send a little now and then while nothing else is sent; costs nothing for each piece."""
     teller = _Teller(exchange)
 
     async def keep() -> None:
         while True:
             await asyncio.sleep(CONF.keep_alive_s)
             if teller.was_quiet and not teller.is_busy:
-                await exchange.send(KEEP_ALIVE)
+                await exchange.send(keep_alive)
             teller.was_quiet = True
 
     keeper = asyncio.create_task(keep())
@@ -128,23 +126,38 @@ async def _kept_alive(exchange: Exchange) -> AsyncIterator[_Teller]:
 
 
 async def _tell_pieces(stream: JobStream, writer: EventWriter, teller: _Teller) -> Ended:
-    if not stream.text and stream.ended is None:
-        await teller.send(KEEP_ALIVE)
-    opening = writer.opening()
-    async for event in stream.read(tells_places=False):
+    if not _text(stream) and stream.ended is None:
+        await teller.send(writer.waiting())
+    is_open = False
+    async for event in stream.read(_offset(stream), tells_places=False):
         if isinstance(event, Piece):
+            opening = b"" if is_open else writer.opening()
+            is_open = True
             await teller.send(opening + writer.piece(event.text))
-            opening = b""
         elif isinstance(event, Ended):
-            if opening:
-                await teller.send(opening)
+            if not is_open:
+                await teller.send(writer.opening())
             return event
     raise AssertionError("a stream's last event is its end")
 
 
-def _head(stream: JobStream, question: Question) -> Head:
+def _offset(stream: JobStream) -> int:
+    """Return where the answer begins in the stream's text: after what the question gave."""
+    return len(stream.request.beginning)
+
+
+def _text(stream: JobStream) -> str:
+    return stream.text[_offset(stream) :]
+
+
+def _head(exchange: Exchange, stream: JobStream, question: Question) -> Head:
     model = stream.started.model_name if stream.started is not None else question.model
-    return Head(job_id=stream.job_id, model=model, created=int(time.time()))
+    return Head(
+        job_id=stream.job_id,
+        model=model,
+        created=int(time.time()),
+        request_id=exchange.request_id,
+    )
 
 
 def _answer(ended: Ended, stream: JobStream, head: Head) -> Answer:
@@ -154,7 +167,7 @@ def _answer(ended: Ended, stream: JobStream, head: Head) -> Answer:
     if ended.finish_reason not in ("stop", "length"):
         raise ApiError(ErrorCode.ANSWER_INTERRUPTED, "The answer was stopped before its end.")
     return Answer(
-        head=head, text=stream.text, finish_reason=ended.finish_reason, usage=stream.usage
+        head=head, text=_text(stream), finish_reason=ended.finish_reason, usage=stream.usage
     )
 
 

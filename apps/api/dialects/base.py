@@ -6,6 +6,7 @@ A dialect says nothing of jobs, waiting or cancelling; `apps.api.answering` does
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from apps.api.errors import ApiError
 from motherfluxer_wire.frames import Message, Sampling, Usage
@@ -18,6 +19,7 @@ class Head:
     job_id: str
     model: str
     created: int
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +33,20 @@ class Answer:
 
 
 class EventWriter(ABC):
-    """Writes the events of one stream, each as its bytes on the wire."""
+    """Writes the events of one stream, each as its bytes on the wire.
+
+    keep_alive: is sent while nothing else is.
+    """
+
+    keep_alive: ClassVar[bytes] = b": keep-alive\n\n"
+
+    def waiting(self) -> bytes:
+        """Return what a stream begins with that has no text yet; asked for first, if at all."""
+        return self.keep_alive
 
     @abstractmethod
     def opening(self) -> bytes:
-        """Return what goes before the first piece; it is sent with it, or with the ending."""
+        """Return what goes before the first piece, or before the ending where there is none."""
 
     @abstractmethod
     def piece(self, text: str) -> bytes:
@@ -52,12 +63,16 @@ class EventWriter(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question(ABC):
-    """What somebody asks for, as the router takes it; and how the answer is to look."""
+    """What somebody asks for, as the router takes it; and how the answer is to look.
+
+    beginning: the answer goes on from this text, which is no part of it.
+    """
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
     is_streamed: bool
+    beginning: str = ""
 
     @abstractmethod
     def body(self, answer: Answer) -> object:
