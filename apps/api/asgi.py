@@ -11,6 +11,7 @@ from typing import Final
 from apps.api.answering import question_answer
 from apps.api.dialects.base import Dialect, openai_error_body
 from apps.api.dialects.chat import CHAT
+from apps.api.dialects.completions import COMPLETIONS
 from apps.api.errors import ApiError, ClientGoneError, api_error_of
 from apps.api.exchange import Exchange, Receive, Scope, Send
 from apps.api.model_list import model_show, models_list
@@ -22,7 +23,10 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Exchange, Caller], Awaitable[None]]
 
-_DIALECTS: Final[Mapping[str, Dialect]] = {"/v1/chat/completions": CHAT}
+_DIALECTS: Final[Mapping[str, Dialect]] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/completions": COMPLETIONS,
+}
 _MODELS_PATH: Final = "/v1/models"
 _READ: Final = ("GET", "HEAD")
 _CLIENT_GONE_STATUS: Final = 499

@@ -6,7 +6,7 @@ by name. One that is `null` counts as absent, as the clients of every dialect ex
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
 
 import msgspec
@@ -25,7 +25,7 @@ TopP = Annotated[float, Meta(gt=0, le=1)]
 StructT = TypeVar("StructT")
 SHOWN_CHARS: Final = 64
 
-_AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_AT: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 _MISSING: Final = re.compile(r"^Object missing required field `(\w+)`")
 
 
@@ -77,6 +77,30 @@ def struct_convert(found: Mapping[str, Any], struct: type[StructT], where: str =
         at = _AT.search(words)
         path = at[1].replace("[...]", "") if at else ""
         refuse_invalid(f"is not right: {_AT.sub('', words)}", path_joined(where, path))
+
+
+def neutral_left_out(
+    found: Mapping[str, Any], neutral: Mapping[str, Sequence[object]], where: str = ""
+) -> dict[str, Any]:
+    """Return an object without what it asks for that is so in any case.
+
+    `neutral`: by parameter the only values that it may have. Raises ApiError for any other value.
+    """
+    kept = {}
+    for name, value in found.items():
+        allowed = neutral.get(name)
+        if allowed is None:
+            kept[name] = value
+        elif value is not None and not any(_is_same(value, one) for one in allowed):
+            values = " or ".join(json.dumps(one) for one in allowed)
+            param = path_joined(where, name)
+            refuse_unsupported(param, f"{param} can only be {values} here, or be left out.")
+    return kept
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two values are the same in JSON, where false is no number."""
+    return type(one) is type(other) and one == other
 
 
 def model_name_read(name: str) -> str:

@@ -8,36 +8,48 @@ from msgspec import Meta, Struct
 
 from apps.api.dialects.base import Answer, Dialect, Head, Question
 from apps.api.dialects.chat_answers import ChatEventWriter, chat_completion_body
+from apps.api.dialects.parameters import SHARED_NEUTRAL, SharedBody
 from apps.api.reading import (
     SHOWN_CHARS,
-    Penalty,
-    Seed,
-    Temperature,
     TokenCount,
-    TopP,
     model_name_read,
+    neutral_left_out,
     object_read,
     refuse_invalid,
     refuse_unsupported,
-    stops_read,
     struct_convert,
     text_check,
 )
-from motherfluxer_wire.fields import Role, Stops
-from motherfluxer_wire.frames import Message, Sampling
+from motherfluxer_wire.fields import Role
+from motherfluxer_wire.frames import Message
 
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
 
-class StreamOptions(Struct, frozen=True):
-    """How a streamed answer is told."""
-
-    include_usage: bool = False
-    include_obfuscation: Literal[False] = False
-
-
-class ResponseFormat(Struct, frozen=True):
-    """What form the answer has: text."""
-
-    type: str
+# An answer is one text, drawn without tools, with as much thought as the model has by itself.
+NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
+    **SHARED_NEUTRAL,
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "parallel_tool_calls": (True, False),
+    "reasoning_effort": ("none",),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+}
+# What clients send back with an earlier answer, beside its text.
+NEUTRAL_OF_MESSAGE: Final[dict[str, tuple[object, ...]]] = {
+    "annotations": ([],),
+    "tool_calls": ([],),
+}
 
 
 class ChatMessage(Struct, frozen=True):
@@ -54,30 +66,17 @@ class TextPart(Struct, frozen=True):
     text: str
 
 
-class ChatBody(Struct, frozen=True):
-    """The body of a chat completion: every parameter that is understood.
+class ChatBody(SharedBody, frozen=True, kw_only=True):
+    """The body of a chat completion: every parameter that is understood, but the neutral ones.
 
-    `user` and `metadata` are the client's own notes: read, checked, and not kept.
+    The last three are the client's own notes, as `user` is.
     """
 
-    model: Annotated[str, Meta(min_length=1)]
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1)]
-    stream: bool = False
-    stream_options: dict[str, Any] | None = None
-    n: Annotated[int, Meta(ge=1)] = 1
-    stop: str | Stops | None = None
-    seed: Seed | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
-    user: str | None = None
-    metadata: dict[str, str] | None = None
-    response_format: dict[str, Any] | None = None
-    logprobs: bool = False
-    store: bool = False
+    metadata: Metadata | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,41 +96,31 @@ class ChatQuestion(Question):
 
 def chat_question_read(body: bytes) -> ChatQuestion:
     """Read a chat completion's body. Raises ApiError and nothing else."""
-    read = struct_convert(object_read(body), ChatBody)
-    _refuse_other_forms(read)
-    options = struct_convert(read.stream_options or {}, StreamOptions, "stream_options")
-    if read.stream_options is not None and not read.stream:
-        refuse_invalid("is allowed only together with stream", "stream_options")
+    read = struct_convert(neutral_left_out(object_read(body), NEUTRAL), ChatBody)
     messages = tuple(_message(m, f"messages[{n}]") for n, m in enumerate(read.messages))
     if not messages[-1].content:
         refuse_invalid("must not be empty", f"messages[{len(messages) - 1}].content")
     return ChatQuestion(
         model=model_name_read(read.model),
         messages=messages,
-        sampling=_sampling(read),
+        sampling=read.sampling(_max_tokens(read)),
         is_streamed=read.stream,
-        includes_usage=options.include_usage,
+        includes_usage=read.includes_usage(),
     )
 
 
 CHAT: Final = Dialect(read=chat_question_read)
 
 
-def _refuse_other_forms(body: ChatBody) -> None:
-    if body.n != 1:
-        refuse_unsupported("n", "One answer is given to a request: n must be 1.")
-    if body.logprobs:
-        refuse_unsupported("logprobs", "Log-probabilities are not given: logprobs must be false.")
-    if body.store:
-        refuse_unsupported("store", "Answers to API requests are not stored: store must be false.")
-    if body.response_format is not None:
-        form = struct_convert(body.response_format, ResponseFormat, "response_format")
-        if form.type != "text":
-            refuse_unsupported("response_format", "Answers are text: response_format must be that.")
+def _max_tokens(body: ChatBody) -> int | None:
+    limits = {body.max_tokens, body.max_completion_tokens} - {None}
+    if len(limits) > 1:
+        refuse_invalid("differs from max_tokens", "max_completion_tokens")
+    return next(iter(limits), None)
 
 
 def _message(found: Mapping[str, Any], where: str) -> Message:
-    turn = struct_convert(found, ChatMessage, where)
+    turn = struct_convert(neutral_left_out(found, NEUTRAL_OF_MESSAGE, where), ChatMessage, where)
     at = f"{where}.content"
     if isinstance(turn.content, str):
         text = text_check(turn.content, at)
@@ -146,18 +135,3 @@ def _part_text(found: Mapping[str, Any], where: str) -> str:
     if isinstance(kind, str) and kind != "text":
         refuse_unsupported(f"{where}.type", f"Only text can be read, not {kind[:SHOWN_CHARS]!r}.")
     return text_check(struct_convert(found, TextPart, where).text, f"{where}.text")
-
-
-def _sampling(body: ChatBody) -> Sampling:
-    limits = {body.max_tokens, body.max_completion_tokens} - {None}
-    if len(limits) > 1:
-        refuse_invalid("differs from max_tokens", "max_completion_tokens")
-    return Sampling(
-        max_tokens=next(iter(limits), None),
-        temperature=body.temperature,
-        top_p=body.top_p,
-        stop=stops_read(body.stop, "stop"),
-        seed=body.seed,
-        frequency_penalty=body.frequency_penalty,
-        presence_penalty=body.presence_penalty,
-    )

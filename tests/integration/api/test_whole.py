@@ -204,7 +204,7 @@ async def test_wrong_method_is_told_the_right_ones(
     assert (reply.status, reply.headers["allow"]) == (status, allow)
 
 
-@pytest.mark.parametrize("path", ["/v1/", "/v1/completions", "/v1/chat", "/v1/modelsx"])
+@pytest.mark.parametrize("path", ["/v1/", "/v1/complete", "/v1/chat", "/v1/modelsx"])
 async def test_unknown_path_is_not_found(path: str) -> None:
     reply = await call("POST", path).end()
     assert (reply.status, reply.error["code"]) == (404, "not_found")

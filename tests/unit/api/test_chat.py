@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.api.dialects.chat import ChatBody, chat_question_read
+from apps.api.dialects.chat import NEUTRAL, ChatBody, chat_question_read
 from apps.api.errors import ApiError
 from motherfluxer_wire.codec import encode
 from motherfluxer_wire.frames import Job, Message, Sampling
@@ -45,8 +45,9 @@ def test_smallest_request_leaves_everything_to_the_instance() -> None:
         ({"temperature": 0, "top_p": 1, "seed": -3}, Sampling(temperature=0, top_p=1, seed=-3)),
         ({"frequency_penalty": -2}, Sampling(frequency_penalty=-2)),
         ({"presence_penalty": 1.5}, Sampling(presence_penalty=1.5)),
-        ({"n": 1, "user": "u", "metadata": {"a": "b"}, "logprobs": False}, Sampling()),
-        ({"store": False, "response_format": {"type": "text"}, "stream": False}, Sampling()),
+        ({"user": "u", "metadata": {"a": "b"}}, Sampling()),
+        ({"prompt_cache_key": "k", "safety_identifier": "s"}, Sampling()),
+        ({"stream": True, "stream_options": {"include_obfuscation": False}}, Sampling()),
         ({"tools": None, "temperature": None, "anything": None, "stop": None}, Sampling()),
     ],
 )
@@ -54,6 +55,20 @@ def test_understood_parameter_is_honoured(
     parameters: dict[str, object], sampling: Sampling
 ) -> None:
     assert parse(**parameters).sampling == sampling
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in NEUTRAL.items() for value in values]
+)
+def test_what_changes_nothing_may_be_said(name: str, value: object) -> None:
+    assert parse(**{name: value}) == parse()
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+@pytest.mark.parametrize("value", ["other", 7, {"type": "json_object"}, [{}], -0.5])
+def test_what_would_change_something_is_refused_by_name(name: str, value: object) -> None:
+    body = json.dumps({**BASE, name: value}).encode()
+    assert refusal(body) == ("unsupported_parameter", name)
 
 
 def test_stream_and_its_usage_are_asked_for() -> None:
@@ -69,12 +84,14 @@ def test_turns_keep_their_order_and_parts_are_joined() -> None:
         {"role": "developer", "content": "Be kind."},
         {"role": "user", "content": parts},
         {"role": "assistant", "content": "", "refusal": None, "tool_calls": None},
+        {"role": "assistant", "content": "So.", "annotations": [], "tool_calls": []},
         TURN,
     ]
     assert parse(messages=turns).messages == (
         Message("system", "Be kind."),
         Message("user", "one two"),
         Message("assistant", ""),
+        Message("assistant", "So."),
         Message("user", "Hello"),
     )
 
@@ -108,8 +125,6 @@ INVALID: list[tuple[dict[str, object], str]] = [
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream": True, "stream_options": []}, "stream_options"),
     ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
-    ({"n": 0}, "n"),
-    ({"n": True}, "n"),
     ({"stop": ""}, "stop"),
     ({"stop": [""]}, "stop[0]"),
     ({"stop": ["x"] * 17}, "stop"),
@@ -135,8 +150,10 @@ INVALID: list[tuple[dict[str, object], str]] = [
     ({"user": 5}, "user"),
     ({"user": "\ud800"}, "user"),
     ({"metadata": {"a": 5}}, "metadata"),
-    ({"response_format": "text"}, "response_format"),
-    ({"response_format": {}}, "response_format.type"),
+    ({"metadata": {"a" * 65: "b"}}, "metadata"),
+    ({"metadata": {"a": "b" * 513}}, "metadata"),
+    ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
+    ({"prompt_cache_key": 5}, "prompt_cache_key"),
 ]
 
 
@@ -147,15 +164,26 @@ def test_wrong_parameter_is_named(parameters: dict[str, object], param: str) -> 
 
 UNSUPPORTED: list[tuple[dict[str, object], str]] = [
     ({"n": 2}, "n"),
-    ({"tools": []}, "tools"),
+    ({"n": True}, "n"),
     ({"logit_bias": {"1": 2}}, "logit_bias"),
     ({"logprobs": True}, "logprobs"),
-    ({"top_logprobs": 0}, "top_logprobs"),
+    ({"logprobs": 0}, "logprobs"),
+    ({"top_logprobs": False}, "top_logprobs"),
     ({"store": True}, "store"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
-    ({"response_format": {"type": "text", "extra": 1}}, "response_format.extra"),
+    ({"response_format": {"type": "text", "extra": 1}}, "response_format"),
+    ({"modalities": ["text", "audio"]}, "modalities"),
+    ({"parallel_tool_calls": 1}, "parallel_tool_calls"),
+    ({"service_tier": "flex"}, "service_tier"),
+    ({"prediction": {}}, "prediction"),
+    ({"top_k": 5}, "top_k"),
     ({"stream": True, "stream_options": {"other": 1}}, "stream_options.other"),
+    (
+        {"stream": True, "stream_options": {"include_obfuscation": True}},
+        "stream_options.include_obfuscation",
+    ),
     ({"messages": [{**TURN, "name": "Ada"}]}, "messages[0].name"),
+    ({"messages": [{**TURN, "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+    ({"messages": [{**TURN, "refusal": "No."}]}, "messages[0].refusal"),
     (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         "messages[0].content[0].type",
@@ -201,7 +229,7 @@ anything = st.recursive(
 )
 near = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(ChatBody.__struct_fields__, anything)
+    optional=dict.fromkeys([*ChatBody.__struct_fields__, *NEUTRAL], anything)
     | {
         "model": st.text(),
         "messages": st.lists(
