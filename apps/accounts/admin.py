@@ -8,7 +8,7 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.accounts import services
+from apps.accounts.keys import services
 from apps.accounts.models import ApiKey, User
 
 

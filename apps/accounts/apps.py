@@ -12,7 +12,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the router's gate for API callers."""
-        from apps.accounts.gate import ApiKeyGate
+        from apps.accounts.keys.gate import ApiKeyGate
         from apps.router import ports
 
         ports.caller_gate.register(ApiKeyGate())

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsConf:
-    """How keys are kept, and what the first run makes."""
+    """How keys and their use are kept, and what the first run makes."""
 
+    api_key_read_every_s: float = 0.9
+    api_keys_read_count: int = 4096
     api_key_used_every_s: float = 60.0
     api_key_name_chars: int = 64
+    api_key_models_count: int = 64
+    api_key_requests_per_minute: int = 100_000
     api_keys_of_user_count: int = 50
+    usage_waiting_count: int = 10_000
+    usage_model_name_chars: int = 200
+    usage_tokens_of_call_count: int = 100_000_000
     password_bytes: int = 15
     first_run_file: str = "first-run.txt"
 

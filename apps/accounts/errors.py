@@ -4,8 +4,10 @@ AccountError                base
 |-- UserUnknownError        nobody has that address
 |-- AddressInvalidError     that is no e-mail address
 |-- ApiKeyNameError         the key's name cannot be used
+|-- ApiKeyScopeError        what the key is to be good for makes no sense
 |-- ApiKeyTooManyError      the user has as many live keys as one may have
-'-- ApiKeyUnknownError      the user has no such live key
+|-- ApiKeyUnknownError      the user has no such live key
+'-- ApiKeyEndedError        the key has expired
 """
 
 
@@ -31,6 +33,10 @@ class ApiKeyNameError(AccountError):
     """The key's name cannot be used."""
 
 
+class ApiKeyScopeError(AccountError):
+    """What the key is to be good for makes no sense."""
+
+
 class ApiKeyTooManyError(AccountError):
     """The user has as many live keys as one may have."""
 
@@ -43,3 +49,10 @@ class ApiKeyUnknownError(AccountError):
 
     def __init__(self) -> None:
         super().__init__("There is no such key, or it was revoked already.")
+
+
+class ApiKeyEndedError(AccountError):
+    """The key has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("The key has expired. Create a new one.")

@@ -1,6 +1,5 @@
-"""The user of every site, known by e-mail address, and the keys for the API."""
+"""The user of every site, known by e-mail address; the app's other tables are named here too."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import (
@@ -14,7 +13,10 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from motherfluxer_wire.tokens import API_KEY_PREFIX
+from apps.accounts.keys.models import ApiKey
+from apps.accounts.usage.models import KeyUsage
+
+__all__ = ["ApiKey", "KeyUsage", "User", "UserManager"]
 
 OPERATORS_GROUP = "operators"
 
@@ -100,34 +102,3 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_staff(self) -> bool:
         """What Django's admin asks on its login form."""
         return self.is_operator
-
-
-class ApiKey(models.Model):
-    """A user's key for the API. The secret is shown once; its digest stays."""
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
-    name = models.CharField(max_length=64)
-    token_id = models.CharField(max_length=12, unique=True, editable=False)
-    digest = models.CharField(max_length=64, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    class Meta:
-        """Newest first. A name may be there twice: it is for people alone."""
-
-        ordering = ("-created_at", "-id")
-        verbose_name = "API key"
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.prefix})"
-
-    @property
-    def prefix(self) -> str:
-        """The part that may be shown."""
-        return f"{API_KEY_PREFIX}_{self.token_id}"
-
-    def is_valid_at(self, now: datetime) -> bool:
-        """Whether the key is neither revoked nor expired."""
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)

@@ -9,9 +9,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts import selectors, services
 from apps.accounts.conf import CONF
 from apps.accounts.errors import AccountError
+from apps.accounts.keys import selectors, services
 from apps.accounts.models import User
 
 
@@ -62,7 +62,7 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     context = {
-        "keys": selectors.api_keys_live(user=_user(request)),
+        "keys": selectors.api_keys_live(user_id=_user(request).pk),
         "fresh_key": text,
         "name": name,
         "problem": problem,

@@ -160,18 +160,51 @@ class ModelCatalog(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who uses the API. `requester` is the fairness key, such as "user:7"."""
+    """Who uses the API. `requester` is the fairness key, such as "user:7".
+
+    allowed_models: the names that the key may ask for; None: any.
+    requests_per_minute: this key's own limit; None: the site's figure.
+    may_manage: whether the key also opens `/api/`.
+    """
 
     requester: str
     user_id: int
     key_id: str
+    allowed_models: frozenset[str] | None = None
+    requests_per_minute: int | None = None
+    may_manage: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One answered request of a key."""
+
+    key_id: str
+    user_id: int
+    model_name: str
+    prompt_tokens: int
+    completion_tokens: int
 
 
 class CallerGate(Protocol):
-    """Tells whose API key a token is."""
+    """Tells whose API key a token is, and keeps account of what keys use.
 
-    async def identify(self, token: str | None) -> Caller | None:
-        """Return the key's owner, or None for an unknown, revoked or expired key."""
+    Call from the event loop that the live router runs in.
+    """
+
+    async def identify(self, token: str | None, *, address: str = "") -> Caller | None:
+        """Return the key's owner, or None for an unknown, revoked or expired key.
+
+        What is said of a key may be up to a second old. `address` is kept as where it was used.
+        """
+        ...
+
+    def record(self, call: CallRecord) -> None:
+        """Count an answered request. Does no I/O: the live router has it written by `flush`."""
+        ...
+
+    async def flush(self) -> None:
+        """Write down all that was recorded; the live router calls it each second and at its end."""
         ...
 
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.25
 CREDENTIAL_CHECK_S: Final = 0.4
 CATALOG_CHECK_S: Final = 1.0
+USAGE_WRITE_S: Final = 1.0
 
 
 class LiveRouterNotRunningError(RuntimeError):
@@ -64,6 +65,7 @@ class LiveRouter:
                 self._cut_ended_credentials, CREDENTIAL_CHECK_S, "credentials could not be checked"
             ),
             _repeat(self._read_catalog, CATALOG_CHECK_S, "the catalog could not be read"),
+            _repeat(_write_usage, USAGE_WRITE_S, "what keys used could not be written yet"),
             self._keep_records(),
         ]
         jobs += [writer.run() for writer in self._writers()]
@@ -80,6 +82,10 @@ class LiveRouter:
             await self._records.get_nowait()
         for writer in self._writers():
             await writer.flush()
+        try:
+            await _write_usage()
+        except Exception:  # the rim: the database may be away, and the process ends all the same
+            log.exception("what keys used in the last second was not written")
 
     async def drain(self, timeout_s: float) -> None:
         """Take no new jobs and wait for the running ones; refuse those that still wait."""
@@ -156,6 +162,11 @@ class LiveRouter:
                 await record
             except Exception:  # the rim of the task: a record lost is no reason to stop serving
                 log.exception("an instance could not be recorded")
+
+
+async def _write_usage() -> None:
+    if gate := ports.caller_gate.get_or_none():
+        await gate.flush()
 
 
 def _recorder_of(state: RouterState) -> EventRecorder | None:

@@ -1,17 +1,14 @@
-"""API keys: the gate, the command and the user's page."""
+"""API keys: the command and the user's page."""
 
-from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
-from apps.accounts import services
-from apps.accounts.gate import ApiKeyGate
+from apps.accounts.keys import services
 from apps.accounts.models import ApiKey, User
-from motherfluxer_wire.tokens import make_token, parse_token
+from motherfluxer_wire.tokens import parse_token
 from tests.clients import SiteClient
 
 
@@ -25,44 +22,6 @@ def browser(user: User) -> SiteClient:
     client = SiteClient("user")
     client.force_login(user)
     return client
-
-
-@pytest.mark.django_db(transaction=True)
-async def test_the_gate_tells_whose_a_key_is_until_it_ends() -> None:
-    reader = await User.objects.acreate(email="Reader@Example.org")
-    key = await ApiKey.objects.acreate(user=reader, name="x", **_stored())
-    gate = ApiKeyGate()
-    caller = await gate.identify(_TOKEN.text)
-    assert caller is not None
-    assert (caller.requester, caller.user_id) == (f"user:{reader.pk}", reader.pk)
-    await key.arefresh_from_db()
-    first_used = key.last_used_at
-    assert first_used is not None
-    await gate.identify(_TOKEN.text)
-    await key.arefresh_from_db()
-    assert key.last_used_at == first_used  # written at most once a minute
-    for changes in ({"revoked_at": timezone.now()}, {"expires_at": timezone.now()}):
-        await ApiKey.objects.aupdate(**{"revoked_at": None, "expires_at": None, **changes})
-        assert await gate.identify(_TOKEN.text) is None
-    await ApiKey.objects.aupdate(
-        revoked_at=None, expires_at=timezone.now() + timedelta(days=1), last_used_at=None
-    )
-    assert await gate.identify(_TOKEN.text) is not None
-    await User.objects.aupdate(is_active=False)
-    assert await gate.identify(_TOKEN.text) is None
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("wrong", [None, "", "mf_", "é\x00", make_token("mf", lambda _: 1).text])
-async def test_the_gate_knows_no_wrong_key(wrong: str | None) -> None:
-    assert await ApiKeyGate().identify(wrong) is None
-
-
-_TOKEN = make_token("mf", lambda _: 5)
-
-
-def _stored() -> dict[str, str]:
-    return {"token_id": _TOKEN.id, "digest": _TOKEN.digest}
 
 
 def _create(*arguments: str) -> str:

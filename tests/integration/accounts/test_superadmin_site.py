@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.accounts import services
+from apps.accounts.keys import services
 from apps.accounts.models import ApiKey, User
 from tests.clients import SiteClient
 

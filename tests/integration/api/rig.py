@@ -8,7 +8,7 @@ from typing import Any
 from apps.api.asgi import application
 from apps.router.live.links import CloseRequest, InstanceLink
 from apps.router.live.runtime import LiveRouter
-from apps.router.ports import Admission, Caller
+from apps.router.ports import Admission, Caller, CallRecord
 from motherfluxer_wire import frames
 from motherfluxer_wire.codec import decode_from_router
 
@@ -17,11 +17,21 @@ CALLER = Caller(requester="user:7", user_id=7, key_id="known")
 
 
 class OneKeyGate:
-    """Knows one key."""
+    """Knows one key, and keeps what it is told."""
 
-    async def identify(self, token: str | None) -> Caller | None:
+    def __init__(self) -> None:
+        self.records: list[CallRecord] = []
+
+    async def identify(self, token: str | None, *, address: str = "") -> Caller | None:
         """Return the caller of the one key."""
         return CALLER if token == KEY else None
+
+    def record(self, call: CallRecord) -> None:
+        """Keep it."""
+        self.records.append(call)
+
+    async def flush(self) -> None:
+        """Have nothing to write."""
 
 
 @dataclass

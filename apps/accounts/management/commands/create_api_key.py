@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts import selectors, services
 from apps.accounts.errors import AccountError, UserUnknownError
+from apps.accounts.keys.services import api_key_issue
 
 
 class Command(BaseCommand):
@@ -29,7 +30,7 @@ class Command(BaseCommand):
             user = selectors.user_by_email(email=email)
             if user is None:
                 raise UserUnknownError(email)
-            _key, text = services.api_key_issue(user=user, name=options["name"])
+            _key, text = api_key_issue(user=user, name=options["name"])
         except AccountError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(text)
