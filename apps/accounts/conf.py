@@ -13,6 +13,8 @@ class AccountsConf:
     api_key_name_chars: int = 64
     api_key_models_count: int = 64
     api_key_requests_per_minute: int = 100_000
+    api_key_days: int = 3_650
+    api_key_expires_soon_days: int = 7
     api_keys_of_user_count: int = 50
     usage_waiting_count: int = 10_000
     usage_model_name_chars: int = 200

@@ -7,7 +7,8 @@ AccountError                base
 |-- ApiKeyScopeError        what the key is to be good for makes no sense
 |-- ApiKeyTooManyError      the user has as many live keys as one may have
 |-- ApiKeyUnknownError      the user has no such live key
-'-- ApiKeyEndedError        the key has expired
+|-- ApiKeyExpiredError      the key has expired
+'-- ApiKeyRenewedError      the key's secret was renewed meanwhile
 """
 
 
@@ -51,8 +52,15 @@ class ApiKeyUnknownError(AccountError):
         super().__init__("There is no such key, or it was revoked already.")
 
 
-class ApiKeyEndedError(AccountError):
+class ApiKeyExpiredError(AccountError):
     """The key has expired."""
 
     def __init__(self) -> None:
         super().__init__("The key has expired. Create a new one.")
+
+
+class ApiKeyRenewedError(AccountError):
+    """The key's secret was renewed meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("The key has a new secret already. Look again before you renew it.")

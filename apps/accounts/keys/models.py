@@ -1,12 +1,13 @@
 """The table of API keys."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.accounts.conf import CONF
 from motherfluxer_wire.tokens import API_KEY_PREFIX, Token
 
 
@@ -31,6 +32,7 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField("expires", null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField("renewed", null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_address = models.CharField(max_length=64, blank=True, editable=False)
 
@@ -55,6 +57,11 @@ class ApiKey(models.Model):
         """The part that may be shown; it stays when the secret is renewed."""
         return f"{API_KEY_PREFIX}_{self.token_id}"
 
+    @property
+    def renewed_mark(self) -> str:
+        """Tells one secret of this key from the next, without a hint at either."""
+        return self.rotated_at.isoformat() if self.rotated_at else "never"
+
     def state_at(self, now: datetime) -> str:
         """Tell "revoked", "expired" or "valid"."""
         if self.revoked_at is not None:
@@ -62,6 +69,15 @@ class ApiKey(models.Model):
         if self.expires_at is not None and self.expires_at <= now:
             return "expired"
         return "valid"
+
+    def expires_soon_at(self, now: datetime) -> bool:
+        """Whether the key's last days have come."""
+        soon = now + timedelta(days=CONF.api_key_expires_soon_days)
+        return (
+            self.state_at(now) == "valid"
+            and self.expires_at is not None
+            and self.expires_at <= soon
+        )
 
     def opens_for(self, presented: Token, now: datetime) -> bool:
         """Whether somebody who presents this token is let in now. Reads the user."""

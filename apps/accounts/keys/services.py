@@ -13,10 +13,12 @@ from django.utils import timezone
 
 from apps.accounts.conf import CONF
 from apps.accounts.errors import (
-    ApiKeyEndedError,
+    ApiKeyExpiredError,
     ApiKeyNameError,
+    ApiKeyRenewedError,
     ApiKeyScopeError,
     ApiKeyTooManyError,
+    ApiKeyUnknownError,
 )
 from apps.accounts.keys import selectors
 from apps.accounts.keys.models import ApiKey
@@ -79,23 +81,31 @@ def api_key_issue(
 
 
 @transaction.atomic
-def api_key_rotate(*, user: User, key_id: int, grace: timedelta) -> tuple[ApiKey, str]:
+def api_key_rotate(
+    *, user: User, key_id: int, grace: timedelta, renewed_before: str | None = None
+) -> tuple[ApiKey, str]:
     """Give a key a new secret; return it and its text, which is kept nowhere.
 
     Name, id, scope and what is counted stay. The secret until now is good for `grace` more; one
-    from before that ends at once.
+    from before that ends at once. `renewed_before` is `key.renewed_mark` as a form showed it: so
+    the form sent again by a reload renews nothing.
 
-    Raises ApiKeyUnknownError, ApiKeyEndedError.
+    Raises ApiKeyUnknownError, ApiKeyExpiredError, ApiKeyRenewedError.
     """
     now = timezone.now()
-    ApiKey.objects.select_for_update().filter(pk=key_id).first()
-    key = selectors.api_key_live(user_id=user.pk, key_id=key_id)
+    live = selectors.api_keys_live(user_id=user.pk)
+    key = live.select_for_update().filter(pk=key_id).first()
+    if key is None:
+        raise ApiKeyUnknownError
     if key.state_at(now) != "valid":
-        raise ApiKeyEndedError
+        raise ApiKeyExpiredError
+    if renewed_before is not None and renewed_before != key.renewed_mark:
+        raise ApiKeyRenewedError
     token = renew_token(API_KEY_PREFIX, key.token_id, secrets.randbelow)
     key.previous_digest, key.previous_until = (key.digest, now + grace) if grace else ("", None)
     key.digest = token.digest
-    key.save(update_fields=["digest", "previous_digest", "previous_until"])
+    key.rotated_at = now
+    key.save(update_fields=["digest", "previous_digest", "previous_until", "rotated_at"])
     _log("api key rotated", key, grace_s=grace.total_seconds())
     return key, token.text
 
@@ -120,6 +130,13 @@ def api_keys_note_use(*, uses: Iterable[KeyUse]) -> None:
         ApiKey.objects.filter(is_due, pk=use.key_pk).update(
             last_used_at=use.at, last_used_address=use.address[:64].replace("\x00", "")
         )
+
+
+def expiry_after(*, days: int) -> datetime:
+    """Return the moment that is so many days from now. Raises ApiKeyScopeError."""
+    if not 1 <= days <= CONF.api_key_days:
+        raise ApiKeyScopeError(f"A key expires after 1 to {CONF.api_key_days} days.")
+    return timezone.now() + timedelta(days=days)
 
 
 def _checked_name(name: str) -> str:
