@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsConf:
-    """How keys and their use are kept, and what the first run makes."""
+    """How keys and their use are kept, what the first run makes, how accounts end and begin."""
 
     api_key_read_every_s: float = 0.9
     api_keys_read_count: int = 4096
@@ -21,6 +21,10 @@ class AccountsConf:
     usage_tokens_of_call_count: int = 100_000_000
     password_bytes: int = 15
     first_run_file: str = "first-run.txt"
+
+    deletion_grace_days: int = 14
+    invitation_days: int = 7
+    application_chars: int = 1000
 
 
 CONF = AccountsConf()

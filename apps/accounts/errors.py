@@ -8,7 +8,13 @@ AccountError                base
 |-- ApiKeyTooManyError      the user has as many live keys as one may have
 |-- ApiKeyUnknownError      the user has no such live key
 |-- ApiKeyExpiredError      the key has expired
-'-- ApiKeyRenewedError      the key's secret was renewed meanwhile
+|-- ApiKeyRenewedError      the key's secret was renewed meanwhile
+|-- LastSuperadminError     nobody would be left who may see and steer everything
+|-- ApplicationOpenError    the user's application is waiting already
+|-- ApplicationDecidedError the application was decided already
+|-- AlreadyOperatorError    the user is an operator already
+|-- InvitationInvalidError  the invitation is unknown, used or out of date
+'-- InvitationForeignError  the invitation is for another address
 """
 
 
@@ -64,3 +70,53 @@ class ApiKeyRenewedError(AccountError):
 
     def __init__(self) -> None:
         super().__init__("The key has a new secret already. Look again before you renew it.")
+
+
+class LastSuperadminError(AccountError):
+    """Nobody would be left who may see and steer everything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You are the only superadmin. Make somebody else one first, then delete your account."
+        )
+
+
+class ApplicationOpenError(AccountError):
+    """The user's application is waiting already."""
+
+    def __init__(self) -> None:
+        super().__init__("Your application is waiting already.")
+
+
+class ApplicationDecidedError(AccountError):
+    """The application was decided already."""
+
+    def __init__(self) -> None:
+        super().__init__("This application was decided already.")
+
+
+class AlreadyOperatorError(AccountError):
+    """The user is an operator already."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"{email} is an operator already.")
+
+
+class InvitationInvalidError(AccountError):
+    """The invitation is unknown, used or out of date."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This invitation is not valid any more: it was used, withdrawn, or is too old. "
+            "Ask whoever invited you for a new one, or apply."
+        )
+
+
+class InvitationForeignError(AccountError):
+    """The invitation is for another address."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This invitation is for another address. Sign in with the account that has that "
+            "address, or add it to this account and verify it."
+        )

@@ -14,9 +14,17 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from apps.accounts.keys.models import ApiKey
+from apps.accounts.operators.models import OperatorApplication, OperatorInvitation
 from apps.accounts.usage.models import KeyUsage
 
-__all__ = ["ApiKey", "KeyUsage", "User", "UserManager"]
+__all__ = [
+    "ApiKey",
+    "KeyUsage",
+    "OperatorApplication",
+    "OperatorInvitation",
+    "User",
+    "UserManager",
+]
 
 OPERATORS_GROUP = "operators"
 
