@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.accounts.keys import services
+from apps.accounts.leaving import services as leaving
 from apps.accounts.models import ApiKey, User
 
 
@@ -44,11 +45,11 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
     list_filter = ("is_superuser", "is_active", "groups")
     search_fields = ("email",)
     ordering = ("email",)
-    readonly_fields = ("date_joined", "last_login")
+    readonly_fields = ("date_joined", "last_login", "deletion_at")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Roles", {"fields": ("is_active", "is_superuser", "groups")}),
-        ("Dates", {"fields": ("date_joined", "last_login")}),
+        ("Dates", {"fields": ("date_joined", "last_login", "deletion_at")}),
     )
     add_fieldsets = (
         (
@@ -64,6 +65,24 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Read the groups with the users: each row shows a role."""
         return super().get_queryset(request).prefetch_related("groups")
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Let nobody delete the account that they are signed in with."""
+        return obj != request.user and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the accounts alone: all that is theirs goes too, whoever may delete it singly."""
+        mine = [obj for obj in objs if obj == request.user]
+        return [str(obj) for obj in objs], {"accounts": len(objs)}, set(), mine
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete the account with everything that any app keeps of it, without a grace."""
+        leaving.account_delete(user_id=obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete each of them so."""
+        for user_id in list(queryset.values_list("pk", flat=True)):
+            leaving.account_delete(user_id=user_id)
 
     @admin.display(description="role")
     def role(self, user: User) -> str:

@@ -11,8 +11,10 @@ class AccountsConfig(AppConfig):
     verbose_name = "Users and keys"
 
     def ready(self) -> None:
-        """Fill the router's gate for API callers."""
+        """Fill the router's ports."""
         from apps.accounts.keys.gate import ApiKeyGate
+        from apps.accounts.leaving.data import OwnData
         from apps.router import ports
 
         ports.caller_gate.register(ApiKeyGate())
+        ports.account_data.register(self.label, OwnData())

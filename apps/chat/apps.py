@@ -8,3 +8,10 @@ class ChatConfig(AppConfig):
 
     name = "apps.chat"
     label = "chat"
+
+    def ready(self) -> None:
+        """Tell the router what the app keeps of users."""
+        from apps.chat.account_data import ChatData
+        from apps.router import ports
+
+        ports.account_data.register(self.label, ChatData())

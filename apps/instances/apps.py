@@ -11,9 +11,11 @@ class InstancesConfig(AppConfig):
     verbose_name = "Instances"
 
     def ready(self) -> None:
-        """Fill the router's gate for instances, and register the system check."""
+        """Fill the router's ports, and register the system check."""
         from apps.instances import checks  # noqa: F401
+        from apps.instances.account_data import InstancesData
         from apps.instances.gate import CredentialGate
         from apps.router import ports
 
         ports.instance_gate.register(CredentialGate())
+        ports.account_data.register(self.label, InstancesData())

@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.accounts.leaving.middleware.LeavingMiddleware",
 ]
 
 ROOT_URLCONF = "motherfluxer.urls.public"
@@ -187,6 +188,10 @@ CELERY_BEAT_SCHEDULE = {  # seconds between runs
     "delete-old-demo-conversations": {
         "task": "chat.delete_old_demo_conversations",
         "schedule": 15 * 60,
+    },
+    "delete-accounts-that-are-due": {
+        "task": "accounts.delete_due",
+        "schedule": 3600,
     },
     "clear-expired-sessions": {
         "task": "operations.clear_expired_sessions",

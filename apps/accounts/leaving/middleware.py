@@ -1,0 +1,38 @@
+"""Shows nothing but the way back, the export and the way out to who has asked to be deleted."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+# What is allauth's is about the account itself: signing out, and giving the password again.
+_STILL_OPEN = ("/account/delete/", "/account/export/", "/accounts/", "/static/")
+
+
+class LeavingMiddleware:
+    """Leads a user whose account is to be deleted to the page that says when."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, or lead to that page."""
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and not _is_open(request):
+            user = await request.auser()
+            # Kept, so that a synchronous view does not read the same row again.
+            request.user = user
+            if getattr(user, "deletion_at", None) is not None:
+                return HttpResponseRedirect(f"{cast(Any, request).sites.user}/account/delete/")
+        return await self.get_response(request)
+
+
+def _is_open(request: HttpRequest) -> bool:
+    is_users_site = cast(Any, request).sites.name == "user"
+    return is_users_site and request.path.startswith(_STILL_OPEN)
