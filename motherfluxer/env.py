@@ -27,6 +27,7 @@ class Environment:
     field_encryption_keys: list[str]
     demo_limit: str
     events_kept_hours: float
+    api_requests_per_minute: int
     email: dict[str, Any]
     sentry_dsn: str | None
     trusted_proxies: list[str]
@@ -58,6 +59,7 @@ def read_environment() -> Environment:
         or [_kept_secret(var_dir / "field-encryption-key")],
         demo_limit=env.str("DEMO_LIMIT", default="10/day"),
         events_kept_hours=env.float("EVENTS_KEPT_HOURS", default=24.0),
+        api_requests_per_minute=env.int("API_REQUESTS_PER_MINUTE", default=600),
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
         trusted_proxies=env.list("TRUSTED_PROXIES", default=[]),

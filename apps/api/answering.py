@@ -1,90 +1,95 @@
 """From a question to its answer, in any dialect: submit, wait, stream, and stop."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from apps.api.conf import CONF
-from apps.api.dialects.base import Answer, Dialect, EventWriter, Head, Question
-from apps.api.errors import ApiError, api_error_of_job
+from apps.api.dialects.base import Dialect, EventWriter
+from apps.api.errors import ApiError, ClientGoneError
 from apps.api.exchange import Exchange, Headers
+from apps.api.jobs import ApiJob
 from apps.router.errors import ErrorCode
-from apps.router.live.streams import Ended, JobRequest, JobStream, Piece
+from apps.router.live.streams import Ended, JobStream, Piece
 from apps.router.ports import Caller
-from apps.router.services import job_cancel, job_submit
 
 
 async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) -> None:
     """Answer a question. Raises ApiError, JobRefusedError, ClientGoneError."""
     question = dialect.read(await exchange.read_body())
-    stream = job_submit(
-        request=JobRequest(
-            messages=question.messages,
-            requester=caller.requester,
-            service_class="registered",
-            request_id=exchange.request_id,
-            sampling=question.sampling,
-            model_name=question.model,
-            may_wait_for_instance=False,
-            beginning=question.beginning,
-        )
-    )
-    exchange.notes["job"] = stream.job_id
+    model_check(caller, question.model)
+    job = ApiJob(question, caller, request_id=exchange.request_id)
+    exchange.notes["job"] = job.stream.job_id
     reply = _reply_streamed if question.is_streamed else _reply_whole
     try:
-        async with _ended_with_client(exchange, stream):
-            await reply(exchange, stream, question)
+        with job.reader():
+            async with _while_client_listens(exchange):
+                await reply(exchange, job)
     finally:
-        if stream.started is not None:
-            exchange.notes["instance"] = stream.started.instance_name
-        exchange.notes["attempts"] = stream.attempt
+        if job.stream.started is not None:
+            exchange.notes["instance"] = job.stream.started.instance_name
+        exchange.notes["attempts"] = job.stream.attempt
+
+
+def model_check(caller: Caller, model_name: str) -> None:
+    """Refuse a name that the key may not ask for. Raises ApiError."""
+    if caller.allowed_models is not None and model_name not in caller.allowed_models:
+        words = f"The API key may not ask for the model {model_name[:128]!r}."
+        raise ApiError(ErrorCode.MODEL_OUT_OF_SCOPE, words, param="model")
 
 
 @asynccontextmanager
-async def _ended_with_client(exchange: Exchange, stream: JobStream) -> AsyncIterator[None]:
-    """Stop the job as soon as nobody is left to read it, whatever the reply is waiting for."""
+async def _while_client_listens(exchange: Exchange) -> AsyncIterator[None]:
+    """Give up a reply as soon as nobody is left to read it, whatever it is waiting for.
 
-    def client_gone(gone: asyncio.Task[None]) -> None:
-        if stream.ended is None and not gone.cancelled():
+    Raises ClientGoneError.
+    """
+    reply = asyncio.current_task()
+    assert reply is not None  # noqa: S101 # for the type checker: a coroutine that runs has a task
+
+    def hung_up(_: asyncio.Task[None]) -> None:
+        if not exchange.is_over:
             exchange.is_client_gone = True
-            job_cancel(job_id=stream.job_id, reason="the client hung up")
+            reply.cancel()
 
     gone = asyncio.create_task(exchange.wait_gone())
-    gone.add_done_callback(client_gone)
+    gone.add_done_callback(hung_up)
     try:
         yield
+    except asyncio.CancelledError:
+        if exchange.is_client_gone and not reply.uncancel():
+            raise ClientGoneError from None
+        raise
     finally:
+        gone.remove_done_callback(hung_up)
         gone.cancel()
-        if stream.ended is None:
-            job_cancel(job_id=stream.job_id, reason="the request has ended")
 
 
-async def _reply_whole(exchange: Exchange, stream: JobStream, question: Question) -> None:
-    ended = await stream.wait_ended()
-    exchange.headers = _job_headers(exchange, stream)
-    answer = _answer(ended, stream, _head(exchange, stream, question))
-    await exchange.reply(200, question.body(answer))
+async def _reply_whole(exchange: Exchange, job: ApiJob) -> None:
+    await job.stream.wait_ended()
+    exchange.headers += _job_headers(exchange, job.stream)
+    answer = job.answer(job.head(exchange.request_id))
+    await exchange.reply(200, job.question.body(answer))
 
 
-async def _reply_streamed(exchange: Exchange, stream: JobStream, question: Question) -> None:
-    await _wait_for_text(stream)
-    exchange.headers = _job_headers(exchange, stream)
-    head = _head(exchange, stream, question)
-    if stream.ended is not None and not _text(stream):
-        _answer(stream.ended, stream, head)
-    writer = question.writer(head)
+async def _reply_streamed(exchange: Exchange, job: ApiJob) -> None:
+    await _wait_for_text(job)
+    exchange.headers += _job_headers(exchange, job.stream)
+    head = job.head(exchange.request_id)
+    if job.stream.ended is not None and not job.text:
+        job.answer(head)
+    writer = job.question.writer(head)
     await exchange.start_events(writer.failure)
     async with _kept_alive(exchange, writer.keep_alive) as tell:
-        ended = await _tell_pieces(stream, writer, tell)
-    await exchange.send(writer.ending(_answer(ended, stream, head)), is_last=True)
+        await _tell_pieces(job, writer, tell)
+    await exchange.send(writer.ending(job.answer(head)), is_last=True)
 
 
-async def _wait_for_text(stream: JobStream) -> None:
+async def _wait_for_text(job: ApiJob) -> None:
     """Wait for the answer's beginning or its end, though not for long."""
     try:
         async with asyncio.timeout(CONF.start_within_s):
-            async for event in stream.read(_offset(stream), tells_places=False):
+            async for event in job.stream.read(job.offset, tells_places=False):
                 if isinstance(event, Piece | Ended):
                     return
     except TimeoutError:
@@ -125,50 +130,17 @@ async def _kept_alive(exchange: Exchange, keep_alive: bytes) -> AsyncIterator[_T
         keeper.cancel()
 
 
-async def _tell_pieces(stream: JobStream, writer: EventWriter, teller: _Teller) -> Ended:
-    if not _text(stream) and stream.ended is None:
+async def _tell_pieces(job: ApiJob, writer: EventWriter, teller: _Teller) -> None:
+    if not job.text and job.stream.ended is None:
         await teller.send(writer.waiting())
     is_open = False
-    async for event in stream.read(_offset(stream), tells_places=False):
+    async for event in job.stream.read(job.offset, tells_places=False):
         if isinstance(event, Piece):
             opening = b"" if is_open else writer.opening()
             is_open = True
             await teller.send(opening + writer.piece(event.text))
-        elif isinstance(event, Ended):
-            if not is_open:
-                await teller.send(writer.opening())
-            return event
-    raise AssertionError("a stream's last event is its end")
-
-
-def _offset(stream: JobStream) -> int:
-    """Return where the answer begins in the stream's text: after what the question gave."""
-    return len(stream.request.beginning)
-
-
-def _text(stream: JobStream) -> str:
-    return stream.text[_offset(stream) :]
-
-
-def _head(exchange: Exchange, stream: JobStream, question: Question) -> Head:
-    model = stream.started.model_name if stream.started is not None else question.model
-    return Head(
-        job_id=stream.job_id,
-        model=model,
-        created=int(time.time()),
-        request_id=exchange.request_id,
-    )
-
-
-def _answer(ended: Ended, stream: JobStream, head: Head) -> Answer:
-    """Return a whole answer. Raises ApiError when the job has ended in any other way."""
-    if ended.error is not None:
-        raise api_error_of_job(ended.error)
-    if ended.finish_reason not in ("stop", "length"):
-        raise ApiError(ErrorCode.ANSWER_INTERRUPTED, "The answer was stopped before its end.")
-    return Answer(
-        head=head, text=_text(stream), finish_reason=ended.finish_reason, usage=stream.usage
-    )
+    if not is_open:
+        await teller.send(writer.opening())
 
 
 def _job_headers(exchange: Exchange, stream: JobStream) -> Headers:

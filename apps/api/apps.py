@@ -8,3 +8,7 @@ class ApiConfig(AppConfig):
 
     name = "apps.api"
     label = "api"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from apps.api import checks  # noqa: F401

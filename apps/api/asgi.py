@@ -15,6 +15,7 @@ from apps.api.dialects.completions import COMPLETIONS
 from apps.api.errors import ApiError, ClientGoneError, api_error_of
 from apps.api.exchange import Exchange, Receive, Scope, Send
 from apps.api.model_list import model_show, models_list
+from apps.api.request_limits import request_count
 from apps.router import ports
 from apps.router.errors import ErrorCode
 from apps.router.ports import Caller
@@ -54,7 +55,9 @@ async def _serve(exchange: Exchange) -> None:
     if exchange.method not in methods:
         words = f"{exchange.path[:128]} does not take {exchange.method[:16]}, only {allow}."
         raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, words, allow=allow)
-    await handler(exchange, await _caller_of(exchange))
+    caller = await _caller_of(exchange)
+    await request_count(exchange, caller)
+    await handler(exchange, caller)
 
 
 def _route(path: str) -> tuple[tuple[str, ...], Handler]:
@@ -76,7 +79,7 @@ async def _caller_of(exchange: Exchange) -> Caller:
     if scheme.lower() != "bearer" or not token.strip():
         words = "An API key is needed, as the header `Authorization: Bearer mf_…`."
         raise ApiError(ErrorCode.INVALID_API_KEY, words)
-    caller = None if gate is None else await gate.identify(token.strip())
+    caller = None if gate is None else await gate.identify(token.strip(), address=exchange.address)
     if caller is None:
         words = "The API key is not known, has expired or was revoked."
         raise ApiError(ErrorCode.INVALID_API_KEY, words)

@@ -13,12 +13,20 @@ class ApiConf:
     keep_alive_s: after one such span of silence, and before a second one, a comment is sent;
         proxies commonly cut after 30 s or more.
     retry_after_s: what a refusal that passes by itself says when the router named no time.
+    limit_window_s: requests are counted in windows so long.
+    redis_connections_count, redis_timeout_s: so many requests are counted at once, each for no
+        longer; a request that cannot be counted is answered all the same.
+    chars_per_token: a prompt whose tokens nobody has counted is estimated so.
     """
 
     max_body_bytes: int = 1024 * 1024
     start_within_s: float = 1.0
     keep_alive_s: float = 5.0
     retry_after_s: int = 10
+    limit_window_s: int = 60
+    redis_connections_count: int = 16
+    redis_timeout_s: float = 1.0
+    chars_per_token: int = 4
 
 
 CONF: Final = ApiConf()

@@ -27,6 +27,7 @@ class Exchange:
 
     notes: go into its line in the log.
     headers: go onto its reply.
+    is_over: the last of the reply is on its way.
     failure_event: writes the last event of a stream that fails; None before a stream begins.
     """
 
@@ -37,6 +38,7 @@ class Exchange:
         self.receive = receive
         self.status: int | None = None
         self.is_client_gone = False
+        self.is_over = False
         self.notes: dict[str, object] = {}
         self.headers: Headers = []
         self.failure_event: Callable[[ApiError], bytes] | None = None
@@ -48,6 +50,12 @@ class Exchange:
     def duration_ms(self) -> int:
         """How long it has taken so far."""
         return round((time.monotonic() - self._began_at) * 1000)
+
+    @property
+    def address(self) -> str:
+        """The client's address; the server has seen to proxies, as far as they are trusted."""
+        client = self._scope.get("client")
+        return client[0] if client else ""
 
     def header(self, name: bytes) -> str | None:
         """Return a header's value; None when it was sent never or more than once."""
@@ -63,7 +71,10 @@ class Exchange:
         return f"{self._scope.get('scheme', 'http')}://{host}{path}"
 
     async def read_body(self) -> bytes:
-        """Read the whole body. Raises ApiError when it is too large, ClientGoneError."""
+        """Read the whole body. Raises ApiError when it cannot be taken, ClientGoneError."""
+        if any(key == b"content-encoding" for key, value in self._scope["headers"]):
+            words = "The body must come as it is, without Content-Encoding."
+            raise ApiError(ErrorCode.UNSUPPORTED_ENCODING, words)
         length = self.header(b"content-length") or ""
         if length.isdecimal() and int(length[:20]) > CONF.max_body_bytes:
             raise _too_large()
@@ -100,6 +111,7 @@ class Exchange:
 
     async def send(self, body: bytes, *, is_last: bool = False) -> None:
         """Send more of the reply's body."""
+        self.is_over = is_last
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     async def reply(self, status: int, found: object, headers: Headers | None = None) -> None:

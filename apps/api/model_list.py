@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from apps.api.answering import model_check
 from apps.api.errors import ApiError
 from apps.api.exchange import Exchange
 from apps.router import ports
@@ -20,16 +21,19 @@ class _Offered:
 
 
 async def models_list(exchange: Exchange, caller: Caller) -> None:
-    """List all that are not hidden, by name."""
+    """List all that are not hidden and that the key may ask for, by name."""
     offered = await _offered()
     listed = sorted(offered.bodies.keys() - offered.hidden)
+    if caller.allowed_models is not None:
+        listed = [name for name in listed if name in caller.allowed_models]
     data = [offered.bodies[name] for name in listed]
     await exchange.reply(200, {"object": "list", "data": data})
 
 
 async def model_show(exchange: Exchange, caller: Caller) -> None:
-    """Show one. Raises ApiError when it is forbidden or no instance serves it now."""
+    """Show one. Raises ApiError when it is not for this key or no instance serves it now."""
     name = exchange.path.removeprefix("/v1/models/").rstrip("/")
+    model_check(caller, name)
     offered = await _offered()
     if name not in offered.bodies:
         words = f"The model {name[:128]!r} does not exist, or no instance serves it now."

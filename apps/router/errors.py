@@ -14,10 +14,13 @@ class ErrorCode(StrEnum):
     INVALID_API_KEY = "invalid_api_key"
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     REQUEST_TOO_LARGE = "request_too_large"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
     MODEL_NOT_FOUND = "model_not_found"
+    MODEL_OUT_OF_SCOPE = "model_out_of_scope"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     DEMO_LIMIT_REACHED = "demo_limit_reached"
     ANSWER_RUNNING = "answer_running"
     QUEUE_FULL = "queue_full"
@@ -50,10 +53,13 @@ _HTTP_STATUS = {
     ErrorCode.INVALID_API_KEY: 401,
     ErrorCode.UNSUPPORTED_PARAMETER: 400,
     ErrorCode.REQUEST_TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_ENCODING: 415,
     ErrorCode.MODEL_NOT_FOUND: 404,
+    ErrorCode.MODEL_OUT_OF_SCOPE: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
+    ErrorCode.RATE_LIMIT_EXCEEDED: 429,
     ErrorCode.DEMO_LIMIT_REACHED: 429,
     ErrorCode.ANSWER_RUNNING: 429,
     ErrorCode.QUEUE_FULL: 429,

@@ -13,7 +13,7 @@ from motherfluxer_wire import frames
 from motherfluxer_wire.codec import decode_from_router
 
 KEY = "mf_known"
-CALLER = Caller(requester="user:7", user_id=7, key_id="known")
+CALLER = Caller(requester="user:7", user_id=7, key_id="known", requests_per_minute=10_000)
 
 
 class OneKeyGate:
@@ -108,6 +108,7 @@ def call(
     key: str | None = KEY,
     host: str = "localhost:8000",
     headers: tuple[tuple[bytes, bytes], ...] = (),
+    client: tuple[str, int] | None = None,
 ) -> Call:
     """Begin a request; `body` is bytes, or whatever is to be written as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -119,6 +120,7 @@ def call(
         "method": method,
         "path": path,
         "scheme": "http",
+        "client": client,
         "headers": [(b"host", host.encode()), *bearer, *headers],
     }
     made.task = asyncio.create_task(application(scope, made.inbox.get, made.send))

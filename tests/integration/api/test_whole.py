@@ -229,6 +229,13 @@ async def test_large_body_is_refused(router: LiveRouter) -> None:
     assert (sent.status, sent.error["code"]) == (413, "request_too_large")
 
 
+@pytest.mark.parametrize("encodings", [[b"gzip"], [b"identity"], [b"gzip", b"br"]])
+async def test_compressed_body_is_refused(router: LiveRouter, encodings: list[bytes]) -> None:
+    headers = tuple((b"content-encoding", encoding) for encoding in encodings)
+    reply = await call("POST", CHAT, b"{}", headers=headers).end()
+    assert (reply.status, reply.error["code"]) == (415, "unsupported_encoding")
+
+
 async def test_conversation_that_fits_no_frame_is_refused(instance: Instance) -> None:
     reply = await chat("x" * 1000 * 1024).end()
     assert (reply.status, reply.error["code"]) == (413, "request_too_large")
