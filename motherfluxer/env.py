@@ -28,6 +28,7 @@ class Environment:
     demo_limit: str
     events_kept_hours: float
     api_requests_per_minute: int
+    api_cors_origins: list[str]
     email: dict[str, Any]
     sentry_dsn: str | None
     trusted_proxies: list[str]
@@ -60,6 +61,7 @@ def read_environment() -> Environment:
         demo_limit=env.str("DEMO_LIMIT", default="10/day"),
         events_kept_hours=env.float("EVENTS_KEPT_HOURS", default=24.0),
         api_requests_per_minute=env.int("API_REQUESTS_PER_MINUTE", default=600),
+        api_cors_origins=env.list("API_CORS_ORIGINS", default=[]),
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
         trusted_proxies=env.list("TRUSTED_PROXIES", default=[]),

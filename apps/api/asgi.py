@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from apps.api.answering import question_answer
+from apps.api.cors import cors_headers, preflight_headers
 from apps.api.dialects.base import Dialect, openai_error_body
 from apps.api.dialects.chat import CHAT
 from apps.api.dialects.completions import COMPLETIONS
@@ -47,10 +48,12 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _serve(exchange: Exchange) -> None:
+    exchange.headers += cors_headers(exchange)
     methods, handler = _route(exchange.path.rstrip("/"))
     allow = ", ".join((*methods, "OPTIONS"))
     if exchange.method == "OPTIONS":
-        await exchange.reply_empty([(b"allow", allow.encode("ascii"))])
+        headers = preflight_headers(exchange, allow)
+        await exchange.reply_empty([(b"allow", allow.encode("ascii")), *headers])
         return
     if exchange.method not in methods:
         words = f"{exchange.path[:128]} does not take {exchange.method[:16]}, only {allow}."

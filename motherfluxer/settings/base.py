@@ -19,6 +19,7 @@ MODEL_CONTAINER_DIR = BASE_DIR / "model_container"
 DEMO_LIMIT = ENV.demo_limit
 EVENTS_KEPT_HOURS = ENV.events_kept_hours
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
+API_CORS_ORIGINS = ENV.api_cors_origins
 REDIS_URL = ENV.redis_url
 TRUSTED_PROXIES = ENV.trusted_proxies
 
