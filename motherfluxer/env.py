@@ -26,6 +26,8 @@ class Environment:
     secret_key: str
     field_encryption_keys: list[str]
     demo_limit: str
+    rest_limit: str
+    rest_address_limit: str
     events_kept_hours: float
     api_requests_per_minute: int
     api_cors_origins: list[str]
@@ -59,6 +61,8 @@ def read_environment() -> Environment:
         field_encryption_keys=env.list("FIELD_ENCRYPTION_KEYS", default=[])
         or [_kept_secret(var_dir / "field-encryption-key")],
         demo_limit=env.str("DEMO_LIMIT", default="10/day"),
+        rest_limit=env.str("REST_LIMIT", default="300/minute"),
+        rest_address_limit=env.str("REST_ADDRESS_LIMIT", default="120/minute"),
         events_kept_hours=env.float("EVENTS_KEPT_HOURS", default=24.0),
         api_requests_per_minute=env.int("API_REQUESTS_PER_MINUTE", default=600),
         api_cors_origins=env.list("API_CORS_ORIGINS", default=[]),

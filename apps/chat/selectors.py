@@ -71,6 +71,11 @@ def conversations_of(*, user_id: int, limit: int) -> list[Conversation]:
     return list(Conversation.objects.filter(owner_id=user_id)[:limit])
 
 
+def conversations_owned(*, user_id: int) -> QuerySet[Conversation]:
+    """Return a user's conversations, for a list that is filtered and cut into pages."""
+    return Conversation.objects.filter(owner_id=user_id)
+
+
 def turns_of(*, conversation_id: uuid.UUID) -> list[Turn]:
     """Return a conversation's turns in order."""
     return [turn_of(row) for row in Message.objects.filter(conversation_id=conversation_id)]

@@ -74,6 +74,11 @@ async def message_stop(*, answer: RunningAnswer) -> None:
     await answer.stream.wait_ended()
 
 
+def conversation_rename(*, conversation_id: uuid.UUID, title: str) -> bool:
+    """Give a conversation another title; return whether it is still there."""
+    return bool(Conversation.objects.filter(pk=conversation_id).update(title=title))
+
+
 async def conversation_delete(*, conversation_id: uuid.UUID) -> None:
     """Delete a conversation with all its messages, and stop what still runs in it."""
     for answer in running_in(conversation_id=conversation_id):

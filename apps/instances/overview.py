@@ -15,7 +15,9 @@ from apps.router.selectors import InstanceView, router_view
 class InstanceRow:
     """One line of the list. `state`: the router's word for its health, or "offline"."""
 
+    id: int
     name: str
+    credential_id: str
     credential_name: str
     operator: str
     state: str
@@ -61,6 +63,12 @@ def instance_rows(*, operator_id: int | None) -> list[InstanceRow]:
     return sorted(rows, key=lambda row: (not row.is_connected, row.name))
 
 
+def instance_rows_of(known: Iterable[KnownInstance]) -> list[InstanceRow]:
+    """Return the rows of certain instances, in their order."""
+    live = live_instances()
+    return [_row(one, live) for one in known]
+
+
 def connected_count(credential_id: str, live: Live | None, known: Iterable[KnownInstance]) -> int:
     """Count the instances that are connected with one credential."""
     if live is not None:
@@ -76,7 +84,9 @@ def _row(instance: KnownInstance, live: Live | None) -> InstanceRow:
     view = (live or {}).get((instance.credential.token_id, instance.name))
     recorded = "healthy" if is_connected(instance, live) else "offline"
     return InstanceRow(
+        id=instance.pk,
         name=instance.name,
+        credential_id=instance.credential.token_id,
         credential_name=instance.credential.name,
         operator=instance.credential.operator.email,
         state=view.state if view else recorded,

@@ -12,6 +12,11 @@ class ErrorCode(StrEnum):
 
     INVALID_REQUEST = "invalid_request"
     INVALID_API_KEY = "invalid_api_key"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    KEY_MAY_NOT_MANAGE = "key_may_not_manage"
+    PERMISSION_DENIED = "permission_denied"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    CSRF_FAILED = "csrf_failed"
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     REQUEST_TOO_LARGE = "request_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
@@ -19,6 +24,10 @@ class ErrorCode(StrEnum):
     MODEL_OUT_OF_SCOPE = "model_out_of_scope"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    CONFLICT = "conflict"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     DEMO_LIMIT_REACHED = "demo_limit_reached"
@@ -51,6 +60,11 @@ class ErrorCode(StrEnum):
 _HTTP_STATUS = {
     ErrorCode.INVALID_REQUEST: 400,
     ErrorCode.INVALID_API_KEY: 401,
+    ErrorCode.AUTHENTICATION_REQUIRED: 401,
+    ErrorCode.KEY_MAY_NOT_MANAGE: 403,
+    ErrorCode.PERMISSION_DENIED: 403,
+    ErrorCode.SECOND_FACTOR_REQUIRED: 403,
+    ErrorCode.CSRF_FAILED: 403,
     ErrorCode.UNSUPPORTED_PARAMETER: 400,
     ErrorCode.REQUEST_TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_ENCODING: 415,
@@ -58,6 +72,10 @@ _HTTP_STATUS = {
     ErrorCode.MODEL_OUT_OF_SCOPE: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.NOT_ACCEPTABLE: 406,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.RATE_LIMIT_EXCEEDED: 429,
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
     ErrorCode.RATE_LIMIT_EXCEEDED: 429,
     ErrorCode.DEMO_LIMIT_REACHED: 429,

@@ -40,6 +40,9 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "channels",
     "apps.router",
     "apps.accounts",
@@ -144,6 +147,49 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+
+REST_LIMITS = {"rest_person": ENV.rest_limit, "rest_address": ENV.rest_address_limit}
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [  # the first decides that a 401 is one
+        "apps.api.rest.access.KeyAuthentication",
+        "apps.api.rest.access.CheckedSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.api.rest.access.MayManage"],
+    "DEFAULT_PARSER_CLASSES": ["apps.api.rest.parsing.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "apps.api.rest.pages.SitePageRenderer",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "apps.api.rest.paging.BoundedPages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "apps.api.rest.throttling.PersonThrottle",
+        "apps.api.rest.throttling.AddressThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": REST_LIMITS,
+    "DEFAULT_SCHEMA_CLASS": "apps.api.rest.schema.ProblemSchema",
+    "EXCEPTION_HANDLER": "apps.api.rest.problems.problem_response",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "MotherFluxer",
+    "DESCRIPTION": "Inference in OpenAI's language at `/v1`; everything else at `/api/`.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/(api|v1)/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SORT_OPERATIONS": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.api.rest.inference.inference_describe",
+    ],
+}
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -11,11 +11,19 @@ if "MOTHERFLUXER_VAR" not in os.environ:
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 from motherfluxer.settings.base import *  # noqa: F403
-from motherfluxer.settings.base import ALLOWED_HOSTS, DATABASES, VAR_DIR
+from motherfluxer.settings.base import (
+    ALLOWED_HOSTS,
+    DATABASES,
+    REST_FRAMEWORK,
+    REST_LIMITS,
+    VAR_DIR,
+)
 
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Tests share one cache; those about the limits set their own.
+REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": dict.fromkeys(REST_LIMITS)}
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, as in real life: threads that share one in memory lock each other out.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}

@@ -1,9 +1,10 @@
 """The registered users' site: chat without a limit, and the account."""
 
-from motherfluxer.urls.parts import part
+from motherfluxer.urls.parts import part, rest_part
 
 urlpatterns = [
     *part("", "apps.operations.urls"),
+    *rest_part(),
     *part("accounts/", "allauth.urls"),
     *part("", "apps.accounts.urls"),
     *part("", "apps.router.urls"),

@@ -1,11 +1,13 @@
 """Reading the decision log from the database."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 
 import msgspec
+from django.db.models import QuerySet
 
 from apps.router.models import LogChain, LogEntry
+from apps.router.records.attempts import Attempt, attempts_of
 from apps.router.records.chain import (
     BEGINNING,
     Place,
@@ -38,6 +40,17 @@ def log_latest_decisions(*, count: int) -> list[AnyEntry]:
     """Return the last decisions, newest first."""
     rows = LogEntry.objects.filter(kind="decision").order_by("-sequence")[:count]
     return [read_body(row.body) for row in rows]
+
+
+def log_decisions() -> QuerySet[LogEntry]:
+    """Return the decisions, for a list that is filtered and cut into pages."""
+    return LogEntry.objects.filter(kind="decision")
+
+
+def log_attempts(*, rows: Sequence[LogEntry]) -> list[Attempt]:
+    """Return what these decisions began, in their order, each with its end where it has one."""
+    ends = LogEntry.objects.filter(kind="ended", job_id__in={row.job_id for row in rows})
+    return attempts_of(read_body(row.body) for row in (*rows, *ends))
 
 
 def log_verify() -> Verified:

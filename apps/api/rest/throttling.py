@@ -1,0 +1,62 @@
+"""How often `/api/` may be asked: by a person, and by an address that nobody is known from."""
+
+import ipaddress
+from typing import Any
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+_NETWORK_BITS = 64
+
+
+class _RateFromSettings(SimpleRateThrottle):
+    """Reads its rate when it is asked for, so that a settings' change counts at once."""
+
+    def get_rate(self) -> str | None:
+        """Return the rate of the scope, such as "300/minute"; None: no limit."""
+        rates: Any = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+        rate: str | None = rates[self.scope]
+        return rate
+
+
+class PersonThrottle(_RateFromSettings):
+    """Counts a person's requests, by whichever key or session they come."""
+
+    scope = "rest_person"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        """Return where the count is kept; None for somebody unknown."""
+        if not request.user or not request.user.is_authenticated:
+            return None
+        return self.cache_format % {"scope": self.scope, "ident": request.user.pk}
+
+
+class AddressThrottle(_RateFromSettings):
+    """Counts the requests of an address that nobody is known from."""
+
+    scope = "rest_address"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        """Return where the count is kept; None for somebody known."""
+        if request.user and request.user.is_authenticated:
+            return None
+        ident = network_of(request.META.get("REMOTE_ADDR") or "")
+        return self.cache_format % {"scope": self.scope, "ident": ident}
+
+
+def network_of(address: str) -> str:
+    """Return an IPv4 address as it is, and an IPv6 address's network, which one person has whole.
+
+    The server has put the client's address here already, from a trusted proxy's header or from
+    the socket.
+    """
+    try:
+        read = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if read.version == 4:
+        return str(read)
+    if read.ipv4_mapped is not None:
+        return str(read.ipv4_mapped)
+    return str(ipaddress.ip_network((read, _NETWORK_BITS), strict=False).network_address)
