@@ -29,7 +29,6 @@ class ErrorCode(StrEnum):
     CONFLICT = "conflict"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
-    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     DEMO_LIMIT_REACHED = "demo_limit_reached"
     ANSWER_RUNNING = "answer_running"
     QUEUE_FULL = "queue_full"
@@ -77,7 +76,6 @@ _HTTP_STATUS = {
     ErrorCode.CONFLICT: 409,
     ErrorCode.RATE_LIMIT_EXCEEDED: 429,
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
-    ErrorCode.RATE_LIMIT_EXCEEDED: 429,
     ErrorCode.DEMO_LIMIT_REACHED: 429,
     ErrorCode.ANSWER_RUNNING: 429,
     ErrorCode.QUEUE_FULL: 429,
