@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from apps.api.conf import CONF
-from apps.api.dialects.base import Dialect, EventWriter
+from apps.api.dialects.base import Dialect, EventWriter, Question
 from apps.api.errors import ApiError, ClientGoneError
 from apps.api.exchange import Exchange, Headers
+from apps.api.idempotency import KEPT, idempotency_key, request_digest
 from apps.api.jobs import ApiJob
 from apps.router.errors import ErrorCode
 from apps.router.live.streams import Ended, JobStream, Piece
@@ -16,9 +17,10 @@ from apps.router.ports import Caller
 
 async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) -> None:
     """Answer a question. Raises ApiError, JobRefusedError, ClientGoneError."""
-    question = dialect.read(await exchange.read_body())
+    body = await exchange.read_body()
+    question = dialect.read(body)
     model_check(caller, question.model)
-    job = ApiJob(question, caller, request_id=exchange.request_id)
+    job = _job_of(exchange, caller, question, body)
     exchange.notes["job"] = job.stream.job_id
     reply = _reply_streamed if question.is_streamed else _reply_whole
     try:
@@ -29,6 +31,22 @@ async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) 
         if job.stream.started is not None:
             exchange.notes["instance"] = job.stream.started.instance_name
         exchange.notes["attempts"] = job.stream.attempt
+
+
+def _job_of(exchange: Exchange, caller: Caller, question: Question, body: bytes) -> ApiJob:
+    """Return a new job, or the one of the same request if this is sent again. Raises ApiError."""
+    name = idempotency_key(exchange)
+    if name is None:
+        return ApiJob(question, caller, request_id=exchange.request_id)
+    digest = request_digest(exchange, body)
+    job = KEPT.find(caller.key_id, name, digest)
+    if job is None:
+        stays_s = CONF.reader_awaited_s
+        job = ApiJob(question, caller, request_id=exchange.request_id, stays_s=stays_s)
+        KEPT.keep(caller.key_id, name, digest, job)
+    else:
+        exchange.headers.append((b"idempotent-replayed", b"true"))
+    return job
 
 
 def model_check(caller: Caller, model_name: str) -> None:

@@ -16,6 +16,10 @@ class ApiConf:
     limit_window_s: requests are counted in windows so long.
     redis_connections_count, redis_timeout_s: so many requests are counted at once, each for no
         longer; a request that cannot be counted is answered all the same.
+    idempotency_key_chars: the longest name that a request may bear.
+    answer_kept_s: an answer whose request bore one can be had again for so long.
+    reader_awaited_s: its job goes on for so long without anybody who reads it.
+    kept_most_chars: of all such answers and their prompts, each counted as `kept_least_chars` more.
     chars_per_token: a prompt whose tokens nobody has counted is estimated so.
     """
 
@@ -26,6 +30,11 @@ class ApiConf:
     limit_window_s: int = 60
     redis_connections_count: int = 16
     redis_timeout_s: float = 1.0
+    idempotency_key_chars: int = 255
+    answer_kept_s: float = 600.0
+    reader_awaited_s: float = 30.0
+    kept_most_chars: int = 32 * 1024 * 1024
+    kept_least_chars: int = 4096
     chars_per_token: int = 4
 
 

@@ -59,8 +59,12 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """Return a header's value; None when it was sent never or more than once."""
-        values = [value for key, value in self._scope["headers"] if key == name]
-        return values[0].decode("latin-1") if len(values) == 1 else None
+        values = self.header_values(name)
+        return values[0] if len(values) == 1 else None
+
+    def header_values(self, name: bytes) -> list[str]:
+        """Return all values that a header was sent with."""
+        return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     def address_of(self, path: str) -> str:
         """Return the whole address of a path; the path alone when the host is not one of ours."""
@@ -72,7 +76,7 @@ class Exchange:
 
     async def read_body(self) -> bytes:
         """Read the whole body. Raises ApiError when it cannot be taken, ClientGoneError."""
-        if any(key == b"content-encoding" for key, value in self._scope["headers"]):
+        if self.header_values(b"content-encoding"):
             words = "The body must come as it is, without Content-Encoding."
             raise ApiError(ErrorCode.UNSUPPORTED_ENCODING, words)
         length = self.header(b"content-length") or ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from apps.api.conf import CONF
@@ -21,6 +21,7 @@ class ApiJob:
     """A question at the router, and what all who read its answer are told alike.
 
     stays_s: so long the job goes on without a reader before it is stopped.
+    when_settled: is called once when it has ended, or soon after, and nobody reads it any more.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class ApiJob:
         )
         self.question = question
         self.stream: JobStream = job_submit(request=request)
+        self.when_settled: Callable[[], None] | None = None
         self._caller = caller
         self._created = int(time.time())
         self._stays_s = stays_s
@@ -107,6 +109,8 @@ class ApiJob:
         if not self._is_recorded:
             self._is_recorded = True
             self._record()
+            if self.when_settled is not None:
+                self.when_settled()
 
     def _record(self) -> None:
         """Have a whole answer counted, or what there was of one that was stopped."""

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     DEMO_LIMIT_REACHED = "demo_limit_reached"
     ANSWER_RUNNING = "answer_running"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     QUEUE_FULL = "queue_full"
     NO_INSTANCE = "no_instance"
     QUEUE_TIMEOUT = "queue_timeout"
@@ -78,6 +79,7 @@ _HTTP_STATUS = {
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
     ErrorCode.DEMO_LIMIT_REACHED: 429,
     ErrorCode.ANSWER_RUNNING: 429,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
     ErrorCode.QUEUE_FULL: 429,
     ErrorCode.NO_INSTANCE: 503,
     ErrorCode.QUEUE_TIMEOUT: 503,
