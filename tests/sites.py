@@ -165,6 +165,7 @@ class Site:
     port: int = field(default_factory=free_port)
     domain: str = DOMAIN
     instances: list[Instance] = field(default_factory=list)
+    recovery_codes: dict[str, list[str]] = field(default_factory=dict)  # by role, see signing_in
     program: Program | None = None
 
     @property

@@ -2,15 +2,21 @@
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.accounts import factors
 from apps.accounts.keys import services
 from apps.accounts.leaving import services as leaving
 from apps.accounts.models import ApiKey, User
+
+# A factor is removed with all of a user's others, below; sessions are their users' own.
+admin.site.unregister([Authenticator, UserSession])
 
 
 class CaselessEmailForm(UserChangeForm):  # type: ignore[type-arg]  # generic for mypy alone
@@ -61,6 +67,7 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
         ),
     )
     filter_horizontal = ("groups",)
+    actions = ("remove_second_factors",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Read the groups with the users: each row shows a role."""
@@ -90,6 +97,15 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
         if user.is_superuser:
             return "superadmin"
         return ", ".join(group.name for group in user.groups.all()) or "user"
+
+    @admin.action(description="Remove the second factors of selected users", permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Help those who have lost theirs; they sign in by password and set up another."""
+        users = list(queryset)
+        for user in users:
+            factors.factors_remove(user=user)
+            self.log_change(request, user, "Removed the second factors.")
+        self.message_user(request, f"Without a second factor now: {len(users)}.")
 
 
 @admin.register(ApiKey)

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import (
     AbstractBaseUser,
     BaseUserManager,
@@ -105,6 +106,12 @@ class User(AbstractBaseUser, PermissionsMixin):
                 self.is_superuser or self.groups.filter(name=OPERATORS_GROUP).exists()
             )
         return self._is_operator
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether an authenticator app or a passkey is set up. One query."""
+        mine = Authenticator.objects.filter(user_id=self.pk)
+        return bool(mine.exclude(type=Authenticator.Type.RECOVERY_CODES).exists())
 
     @property
     def is_staff(self) -> bool:

@@ -1,9 +1,12 @@
 """The operators' site."""
 
+from motherfluxer import entrance
 from motherfluxer.urls.parts import part, rest_part
 
 urlpatterns = [
     *part("", "apps.operations.urls"),
     *rest_part(),
+    *part("accounts/", "allauth.urls"),
+    *entrance.urlpatterns,
     *part("", "apps.instances.urls"),
 ]

@@ -3,10 +3,13 @@
 from django.contrib import admin
 from django.urls import path
 
+from motherfluxer import entrance
 from motherfluxer.urls.parts import part
 
 urlpatterns = [
     *part("", "apps.operations.urls"),
+    *part("accounts/", "allauth.urls"),
+    *entrance.urlpatterns,
     *part("router/", "apps.router.superadmin_urls"),
     path("", admin.site.urls),
 ]

@@ -1,10 +1,8 @@
 """What the superadmin sees of the live router, as JSON."""
 
-import re
 from typing import Any
 
-import httpx
-
+from tests.signing_in import signed_in
 from tests.sites import Site, wait_until
 
 
@@ -12,17 +10,7 @@ class Console:
     """A signed-in superadmin."""
 
     def __init__(self, site: Site) -> None:
-        host = f"{site.host('superadmin')}:{site.port}"
-        self._client = httpx.Client(base_url=site.url, headers={"Host": host}, trust_env=False)
-        page = self._client.get("/login/").text
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert token, page
-        form = {
-            "username": f"superadmin@{site.domain}",
-            "password": site.password("superadmin"),
-            "csrfmiddlewaretoken": token[1],
-        }
-        assert self._client.post("/login/", data=form).status_code == 302
+        self._client = signed_in(site, "superadmin")
 
     def view(self) -> dict[str, Any]:
         """Return what the router sees now."""

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from apps.accounts import roles
 from apps.accounts.models import User
 from tests.clients import SiteClient
+from tests.mail import code_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -31,6 +32,9 @@ def test_sign_up_sign_out_and_sign_in_by_address_in_any_case(browser: SiteClient
     response = browser.post("/accounts/signup/", form)
     assert response.status_code == 302, response.content.decode()
     assert User.objects.get().email == "new@example.org"
+    assert not browser.is_signed_in
+    code = code_in(str(mail.outbox[0].body))
+    browser.post("/accounts/confirm-email/", {"code": code})
     assert browser.is_signed_in
     browser.post("/accounts/logout/")
     assert not browser.is_signed_in

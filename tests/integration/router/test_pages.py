@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import AsyncClient
 
+from apps.accounts.factors import SESSION_KEY
 from apps.router import ports
 from apps.router.core import events
 from apps.router.core.values import (
@@ -22,6 +24,7 @@ from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import LiveRouter, running_router
 from apps.router.ports import Admission
 from motherfluxer.hosts import cookie_name
+from tests.clients import factor_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,6 +54,9 @@ async def signed_in_superadmin() -> AsyncClient:
     boss = await get_user_model().objects.acreate(email="boss@example.org", is_superuser=True)
     client = SuperadminClient()
     await client.aforce_login(boss, settings.AUTHENTICATION_BACKENDS[0])
+    session = await client.asession()
+    await session.aset(SESSION_KEY, await sync_to_async(factor_of)(boss))
+    await session.asave()
     name = cookie_name(settings.SESSION_COOKIE_NAME, "superadmin", is_secure=False)
     client.cookies[name] = client.cookies.pop(settings.SESSION_COOKIE_NAME).value
     return client

@@ -27,6 +27,7 @@ class Command(BaseCommand):
             for account in made:
                 self.stdout.write(f"  {account.email}  {account.password}")
             self.stdout.write(f"The passwords are also in {path}")
+            self.stdout.write("Their sites ask for a second factor, set up at the first sign-in.")
         elif path.exists():
             self.stdout.write(f"The first accounts exist; their first passwords are in {path}")
         else:
