@@ -30,6 +30,14 @@ from tests.sites import Instance, Site
 
 USERS: Final = 12
 DEMO_SHARE: Final = 0.12
+DEMO_WITHOUT_LIMIT: Final = {
+    "DEMO_LIMIT": "100000/day",
+    "DEMO_ADDRESS_LIMIT": "100000/hour",
+    "DEMO_ADDRESS_RUNNING": "1000",
+    "DEMO_CEILING": "100000/minute",
+    "DEMO_QUESTION_CHARS": "8000",
+    "DEMO_ANSWER_TOKENS": "8000",
+}
 FOLLOW_UPS: Final = 0.35
 TINY_SHARE: Final = 0.08
 HANGS_UP_SHARE: Final = 0.05
@@ -281,7 +289,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.7, help="questions a second")
     parser.add_argument("--keep", type=Path, help="keep the site's folder there")
     options = parser.parse_args()
-    with running_site(options.keep, DEMO_LIMIT="100000/day") as site:
+    with running_site(options.keep, **DEMO_WITHOUT_LIMIT) as site:
         faults = record(site, options)
     print("\n".join(f"FAULT: {fault}" for fault in faults))
     return 1 if faults else 0

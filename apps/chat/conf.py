@@ -21,6 +21,8 @@ class ChatConf:
     keep_alive_s: float = 15.0
     reconnect_ms: int = 500
     demo_retention_h: int = 24
+    # Time enough to confirm an e-mail address; a visitor's conversations last no longer anyway.
+    keep_token_s: int = 24 * 3600
 
 
 CONF = ChatConf()

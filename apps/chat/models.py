@@ -18,6 +18,9 @@ class Conversation(models.Model):
     )
     visitor_key = models.CharField(max_length=64, blank=True, default="")
     title = EncryptedTextField()
+    draft = EncryptedTextField(
+        blank=True, default="", help_text="A question that was refused and not asked again yet."
+    )
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     updated = models.DateTimeField(auto_now=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from apps.chat.allowances import allowance_data, allowance_of
+from apps.chat.allowances import allowance_data, allowance_of, question_chars_of
 from apps.chat.askers import Asker
 from apps.chat.conf import CONF
 from apps.chat.models import Conversation
@@ -58,7 +58,7 @@ async def chat_page(
         "is_users_site": is_users_site(request),
         "history": await _history(asker),
         "refresh_s": CONF.refresh_s,
-        "max_question_chars": CONF.max_question_chars,
+        "max_question_chars": question_chars_of(asker),
         "retention_h": CONF.demo_retention_h,
     }
 

@@ -12,6 +12,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from apps.chat.allowances import (
+    bounds_of,
+    question_chars_of,
+    ticket_end,
+    ticket_held,
+    ticket_taken,
+)
 from apps.chat.askers import Asker
 from apps.chat.choice import ModelChoice, model_choice
 from apps.chat.conf import CONF
@@ -20,9 +27,9 @@ from apps.chat.history import prompt_budget_bytes, turns_fit
 from apps.chat.models import Conversation, Message
 from apps.chat.running import Claim, RunningAnswer, claimed, running_add, running_in
 from apps.chat.selectors import BrokenAnswer, wire_turns_of
-from apps.router import ports
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
 from apps.router.live.streams import Ended, JobRequest, JobStream
+from apps.router.ports import VisitorTicket
 from apps.router.selectors import router_view
 from apps.router.services import job_cancel, job_submit
 from motherfluxer_wire.frames import Message as WireMessage
@@ -32,40 +39,27 @@ logger = logging.getLogger(__name__)
 
 
 async def message_ask(
-    *, asker: Asker, conversation_id: uuid.UUID | None, text: str
+    *, asker: Asker, conversation_id: uuid.UUID | None, text: str, proof: str = ""
 ) -> RunningAnswer:
     """Ask a question in a conversation of the asker's, or in a new one, and return its answer.
 
     Raises JobRefusedError: then nothing was stored and nothing taken from the visitor's number.
     """
-    text = _question_checked(text)
+    text = _question_checked(asker, text)
     keys = [f"conversation:{conversation_id}"] if conversation_id else []
-    if asker.is_visitor:
-        keys.append(asker.requester)
     with claimed(*keys) as claim:
-        await _allowance_take(asker)
-        try:
-            return await _answer_start(asker, conversation_id, text, claim)
-        except BaseException:
-            await allowance_give_back(asker)
-            raise
+        async with ticket_taken(asker, proof=proof) as ticket:
+            return await _answer_start(asker, conversation_id, text, claim, ticket)
 
 
-async def message_continue(*, asker: Asker, broken: BrokenAnswer) -> RunningAnswer:
+async def message_continue(*, asker: Asker, broken: BrokenAnswer, proof: str = "") -> RunningAnswer:
     """Have an answer that broke off continued from its last character, in the same message.
 
     Raises JobRefusedError: then what there is stays as it was, and nothing was taken.
     """
-    keys = [f"conversation:{broken.conversation_id}"]
-    if asker.is_visitor:
-        keys.append(asker.requester)
-    with claimed(*keys) as claim:
-        await _allowance_take(asker)
-        try:
-            return await _answer_take_up(asker, broken, claim)
-        except BaseException:
-            await allowance_give_back(asker)
-            raise
+    with claimed(f"conversation:{broken.conversation_id}") as claim:
+        async with ticket_taken(asker, proof=proof) as ticket:
+            return await _answer_take_up(asker, broken, claim, ticket)
 
 
 async def message_stop(*, answer: RunningAnswer) -> None:
@@ -86,18 +80,22 @@ async def conversation_delete(*, conversation_id: uuid.UUID) -> None:
     await Conversation.objects.filter(pk=conversation_id).adelete()
 
 
+def draft_keep(*, asker: Asker, conversation_id: uuid.UUID | None, text: str) -> None:
+    """Keep a question for which nothing was left, so that it goes along to an account.
+
+    It lies with its conversation, or with the visitor's newest: who has none leaves nothing here.
+    """
+    mine = Conversation.objects.filter(owner=None, visitor_key=asker.visitor_key)
+    newest = mine.first() if conversation_id is None else mine.filter(pk=conversation_id).first()
+    if newest is not None:
+        mine.filter(pk=newest.pk).update(draft=text[: CONF.max_question_chars])
+
+
 def demo_conversations_delete_old() -> int:
     """Delete visitors' conversations past their retention and return how many."""
     oldest = timezone.now() - timedelta(hours=CONF.demo_retention_h)
     _, counts = Conversation.objects.filter(owner=None, created__lt=oldest).delete()
     return counts.get(Conversation._meta.label, 0)
-
-
-async def allowance_give_back(asker: Asker) -> None:
-    """Return what a visitor's question took; nothing to do for a registered user."""
-    gate = ports.visitor_gate.get_or_none()
-    if asker.is_visitor and gate is not None:
-        await gate.give_back(asker.visitor_key, asker.address)
 
 
 def title_of(text: str) -> str:
@@ -106,27 +104,24 @@ def title_of(text: str) -> str:
     return line if len(line) <= CONF.title_chars else line[: CONF.title_chars - 1].rstrip() + "…"
 
 
-async def _allowance_take(asker: Asker) -> None:
-    if not asker.is_visitor:
-        return
-    gate = ports.visitor_gate.get()
-    if await gate.take(asker.visitor_key, asker.address) is None:
-        message = "Nothing is left of today's answers."
-        raise JobRefusedError(JobError(ErrorCode.DEMO_LIMIT_REACHED, message))
-
-
-def _question_checked(text: str) -> str:
+def _question_checked(asker: Asker, text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\x00", "").strip()
     if not text:
         raise JobRefusedError(JobError(ErrorCode.INVALID_REQUEST, "The question is empty."))
-    if len(text) > CONF.max_question_chars:
-        message = f"A question may have at most {CONF.max_question_chars} characters."
+    most = question_chars_of(asker)
+    if len(text) > most:
+        more = f", with an account {CONF.max_question_chars}" if asker.is_visitor else ""
+        message = f"A question may have at most {most} characters{more}."
         raise JobRefusedError(JobError(ErrorCode.REQUEST_TOO_LARGE, message))
     return text
 
 
 async def _answer_start(
-    asker: Asker, conversation_id: uuid.UUID | None, text: str, claim: Claim
+    asker: Asker,
+    conversation_id: uuid.UUID | None,
+    text: str,
+    claim: Claim,
+    ticket: VisitorTicket | None,
 ) -> RunningAnswer:
     turns: list[WireMessage] = []
     if conversation_id is not None:
@@ -142,10 +137,21 @@ async def _answer_start(
             text=text,
             job_id=stream.job_id,
         )
-    return _answer_run(answer.pk, answer.conversation_id, asker, stream, choice, claim)
+    keeping = _answer_keep(answer.pk, stream, choice, ticket)
+    return running_add(
+        message_id=answer.pk,
+        conversation_id=answer.conversation_id,
+        asker=asker,
+        stream=stream,
+        choice=choice,
+        claim=claim,
+        keeping=keeping,
+    )
 
 
-async def _answer_take_up(asker: Asker, broken: BrokenAnswer, claim: Claim) -> RunningAnswer:
+async def _answer_take_up(
+    asker: Asker, broken: BrokenAnswer, claim: Claim, ticket: VisitorTicket | None
+) -> RunningAnswer:
     asked = choice = await model_choice()
     served = {model.name for model in router_view().models}
     if broken.model_name in served and choice.may_be(broken.model_name):
@@ -154,7 +160,15 @@ async def _answer_take_up(asker: Asker, broken: BrokenAnswer, claim: Claim) -> R
     stream = job_submit(request=request)
     with _cancelled_on_error(stream, "Its message could not be taken up."):
         await in_own_thread(_answer_take_up_store, broken=broken, job_id=stream.job_id)
-    return _answer_run(broken.message_id, broken.conversation_id, asker, stream, choice, claim)
+    return running_add(
+        message_id=broken.message_id,
+        conversation_id=broken.conversation_id,
+        asker=asker,
+        stream=stream,
+        choice=choice,
+        claim=claim,
+        keeping=_answer_keep(broken.message_id, stream, choice, ticket),
+    )
 
 
 @contextlib.contextmanager
@@ -165,25 +179,6 @@ def _cancelled_on_error(stream: JobStream, reason: str) -> Iterator[None]:
     except BaseException:
         job_cancel(job_id=stream.job_id, reason=reason)
         raise
-
-
-def _answer_run(
-    message_id: uuid.UUID,
-    conversation_id: uuid.UUID,
-    asker: Asker,
-    stream: JobStream,
-    choice: ModelChoice,
-    claim: Claim,
-) -> RunningAnswer:
-    return running_add(
-        message_id=message_id,
-        conversation_id=conversation_id,
-        asker=asker,
-        stream=stream,
-        choice=choice,
-        claim=claim,
-        keeping=_answer_keep(asker, message_id, stream, choice),
-    )
 
 
 def _answer_take_up_store(*, broken: BrokenAnswer, job_id: str) -> None:
@@ -201,12 +196,19 @@ def _job_request(
 ) -> JobRequest:
     contexts = [model.context_tokens for model in router_view().models if choice.may_be(model.name)]
     budget = prompt_budget_bytes(min(contexts, default=CONF.fallback_context_tokens))
+    bounds = bounds_of(asker)
+    if bounds is not None:
+        budget = min(budget, bounds.prompt_bytes)
     return JobRequest(
         messages=turns_fit(turns, budget_bytes=budget - len(beginning.encode())),
         requester=asker.requester,
         service_class=asker.service_class,
         request_id=uuid.uuid4().hex,
-        sampling=Sampling(temperature=0.0, seed=secrets.randbits(31)),
+        sampling=Sampling(
+            temperature=0.0,
+            seed=secrets.randbits(31),
+            max_tokens=bounds.answer_tokens if bounds is not None else None,
+        ),
         model_name=choice.name,
         may_wait_for_instance=True,
         beginning=beginning,
@@ -224,7 +226,8 @@ def _exchange_store(
             )
         else:
             conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
-            conversation.save(update_fields=["updated"])
+            conversation.draft = ""
+            conversation.save(update_fields=["draft", "updated"])
         number = conversation.messages.count()
         question = {"number": number, "role": Message.Role.USER, "content": text}
         conversation.messages.create(**question)
@@ -238,14 +241,14 @@ def _exchange_store(
 
 
 async def _answer_keep(
-    asker: Asker, message_id: uuid.UUID, stream: JobStream, choice: ModelChoice
+    message_id: uuid.UUID, stream: JobStream, choice: ModelChoice, ticket: VisitorTicket | None
 ) -> None:
     """Wait for an answer's end, then keep it. A visitor gets back what brought no answer."""
-    ended = await stream.wait_ended()
+    async with ticket_held(ticket):
+        ended = await stream.wait_ended()
     has_grown = len(stream.text) > len(stream.request.beginning)
     brought_nothing = ended.finish_reason == "cancelled" and not has_grown
-    if ended.error is not None or brought_nothing:
-        await allowance_give_back(asker)
+    await ticket_end(ticket, is_used=ended.error is None and not brought_nothing)
     try:
         await in_own_thread(
             _answer_store, message_id=message_id, stream=stream, ended=ended, choice=choice

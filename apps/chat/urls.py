@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.chat import views
+from apps.chat import keep_views, views
 
 app_name = "chat"
 urlpatterns = [
@@ -12,5 +12,7 @@ urlpatterns = [
     path("chat/ask", views.ask, name="ask"),
     path("chat/continue", views.continue_answer, name="continue"),
     path("chat/stop", views.stop, name="stop"),
+    path("chat/keep", keep_views.offer, name="keep-offer"),
+    path("chat/keep/<str:token>", keep_views.keep, name="keep"),
     path("history/", views.history, name="history"),
 ]

@@ -22,6 +22,7 @@ from apps.chat.models import Conversation
 from apps.chat.running import RunningAnswer, running_find
 from apps.chat.visits import asker_of, is_users_site, visitor_named, visitor_remember
 from apps.chat.words import Words, error_words, not_continued_words
+from apps.router import ports
 from apps.router.errors import ErrorCode, JobRefusedError
 
 _P = ParamSpec("_P")
@@ -57,6 +58,7 @@ async def conversation(
     """Show a conversation to whoever it belongs to."""
     found = await _conversation_or_404(conversation_id, asker)
     context = await pages.chat_page(request, asker, conversation=found)
+    context["draft"] = found.draft
     return render(request, "chat/chat.html", context)
 
 
@@ -72,6 +74,7 @@ async def ask(request: HttpRequest, reader: Asker) -> HttpResponse:
             asker=asker,
             conversation_id=found.pk if found else None,
             text=_typed(request),
+            proof=request.POST.get("proof", ""),
         )
     except JobRefusedError as refused:
         response = await _refused(request, asker, found, refused)
@@ -93,7 +96,8 @@ async def continue_answer(request: HttpRequest, asker: Asker) -> HttpResponse:
     if broken is None:
         raise Http404
     try:
-        answer = await services.message_continue(asker=asker, broken=broken)
+        proof = request.POST.get("proof", "")
+        answer = await services.message_continue(asker=asker, broken=broken, proof=proof)
     except JobRefusedError as refused:
         found = await _conversation_or_404(broken.conversation_id, asker)
         return await _refused(request, asker, found, refused, say=not_continued_words)
@@ -107,8 +111,11 @@ async def stop(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Stop an answer of the reader's; one that has ended is left as it is."""
     message_id = _uuid_or_404(request.POST.get("answer", ""))
     answer = running_find(message_id=message_id)
-    if answer is None or answer.asker.requester != asker.requester:
+    if answer is None:
         raise Http404
+    if answer.asker.requester != asker.requester:
+        # A visitor who signed up owns it by another name.
+        await _conversation_or_404(answer.conversation_id, asker)
     await services.message_stop(answer=answer)
     if _wants_json(request):
         return JsonResponse({"stopped": str(message_id)})
@@ -206,9 +213,15 @@ async def _refused(
     say: Callable[..., Words] = error_words,
 ) -> HttpResponse:
     allowance = await allowance_of(asker)
+    if refused.error.code is ErrorCode.DEMO_LIMIT_REACHED:
+        await sync_to_async(services.draft_keep)(
+            asker=asker, conversation_id=found.pk if found else None, text=_typed(request)
+        )
     words = say(refused.error.code, refused.error.message, allowance=allowance)
     if _wants_json(request):
         data = {"error": words.as_data(), "allowance": allowance_data(allowance)}
+        if refused.error.code is ErrorCode.PROOF_NEEDED:
+            data["challenge"] = ports.visitor_gate.get().challenge()
         response: HttpResponse = JsonResponse(data, status=refused.error.code.http_status)
     else:
         response = await _refused_page(request, asker, found, words, refused.error.code)

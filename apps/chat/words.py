@@ -44,6 +44,12 @@ _NEXT_STEPS = {
 }
 
 
+_PROOF_NEEDED: Final = (
+    "To keep robots out, your browser does a small sum before each further answer; it needs"
+    " JavaScript for that. With a free account you go on without. Your text is kept."
+)
+# How people call the stretch of time that a limit counts.
+_SPANS: Final = {86_400: "today", 3_600: "this hour", 60: "this minute"}
 _BROKE_OFF: Final = "The answer broke off here, and no instance was left that could go on with it."
 _NOBODY_CONTINUES: Final = (
     "No connected instance can go on with this answer right now. What has come is kept;"
@@ -75,6 +81,11 @@ def error_words(code: str, message: str = "", *, allowance: Allowance | None = N
     """
     if code == ErrorCode.DEMO_LIMIT_REACHED and allowance is not None:
         return Words(code, _limit_reached(allowance), offers_signup=True)
+    if code == ErrorCode.DEMO_BUSY:
+        text = f"{message} Send it again in a moment. Registered users need not wait for this."
+        return Words(code, text.strip(), offers_signup=True)
+    if code == ErrorCode.PROOF_NEEDED:
+        return Words(code, _PROOF_NEEDED, offers_signup=True)
     known = {str(key): words for key, words in _NEXT_STEPS.items()}.get(code)
     text = known or message or "This did not work. Ask again in a moment."
     if code == ErrorCode.QUEUE_FULL and allowance is not None:
@@ -84,9 +95,12 @@ def error_words(code: str, message: str = "", *, allowance: Allowance | None = N
 
 def _limit_reached(allowance: Allowance) -> str:
     count = _counted(allowance.limit, "free answer")
+    used = f"You have used your {count}"
+    if allowance.is_shared:
+        used = f"Your network, which others may use too, has used its {count}"
     return (
-        f"You have used your {count} for today. With a free account you go on without a limit."
-        " Your text is kept."
+        f"{used} for {_SPANS.get(allowance.window_s, 'now')}. With a free account you go on"
+        " without a limit. Your text is kept."
     )
 
 
@@ -113,11 +127,18 @@ def wait_words(seconds: float) -> str:
     return f"about {duration_words(seconds)}"
 
 
-def allowance_words(allowance: Allowance, *, now: float) -> str:
-    """Say when a visitor's number starts afresh; empty while nothing was taken."""
-    if allowance.left == allowance.limit:
+def left_words(allowance: Allowance) -> str:
+    """Say how many answers are left."""
+    span = _SPANS.get(allowance.window_s, "")
+    words = f"{allowance.left} of {allowance.limit} left {span}".rstrip()
+    return f"{words} for your network" if allowance.is_shared else words
+
+
+def comes_back_words(allowance: Allowance, *, now: float) -> str:
+    """Say when it is one more; empty while nothing was taken. Scripts say it by the clock."""
+    if allowance.comes_back_at is None:
         return ""
-    return f"resets in {duration_words(allowance.resets_at - now)}"
+    return f"the next comes back in {duration_words(allowance.comes_back_at - now)}"
 
 
 def duration_words(seconds: float) -> str:

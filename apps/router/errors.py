@@ -30,6 +30,8 @@ class ErrorCode(StrEnum):
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     DEMO_LIMIT_REACHED = "demo_limit_reached"
+    DEMO_BUSY = "demo_busy"
+    PROOF_NEEDED = "proof_needed"
     ANSWER_RUNNING = "answer_running"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     QUEUE_FULL = "queue_full"
@@ -78,6 +80,8 @@ _HTTP_STATUS = {
     ErrorCode.RATE_LIMIT_EXCEEDED: 429,
     ErrorCode.CONTEXT_LENGTH_EXCEEDED: 400,
     ErrorCode.DEMO_LIMIT_REACHED: 429,
+    ErrorCode.DEMO_BUSY: 429,
+    ErrorCode.PROOF_NEEDED: 428,
     ErrorCode.ANSWER_RUNNING: 429,
     ErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
     ErrorCode.QUEUE_FULL: 429,

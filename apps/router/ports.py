@@ -1,6 +1,7 @@
 """What the router needs of others: each port is filled by a plugin in its `AppConfig.ready()`."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -210,15 +211,45 @@ class CallerGate(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What a visitor has left. `resets_at` is seconds since the epoch."""
+    """What a visitor has left within any `window_s` seconds.
+
+    comes_back_at: when it is one more, in seconds since the epoch; None while nothing is taken.
+    is_shared: it is the visitor's network that has so little left, and others use that too.
+    """
 
     limit: int
     left: int
-    resets_at: float
+    window_s: int
+    comes_back_at: float | None = None
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitorTicket:
+    """A visitor's right to one answer. `taken_at` is seconds since the epoch."""
+
+    id: str
+    visitor_key: str
+    network: str
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitorBounds:
+    """How much a visitor may ask and be answered at once. `prompt_bytes`: with what went before."""
+
+    question_chars: int
+    prompt_bytes: int
+    answer_tokens: int
 
 
 class VisitorGate(Protocol):
     """Knows visitors without an account and what they may still ask."""
+
+    @property
+    def bounds(self) -> VisitorBounds:
+        """How much each question and each answer may be."""
+        ...
 
     def visitor_key(self, request: Any) -> str | None:
         """Return the visitor's key from a request's signed cookie, or None for a new one."""
@@ -236,12 +267,24 @@ class VisitorGate(Protocol):
         """Return what is left, taking nothing."""
         ...
 
-    async def take(self, visitor_key: str, address: str) -> Allowance | None:
-        """Take one answer, atomically. None: nothing was left."""
+    async def take(self, visitor_key: str, address: str, *, proof: str = "") -> VisitorTicket:
+        """Take one answer, atomically; `proof` is a solved challenge.
+
+        Raises JobRefusedError when nothing is left, when an answer runs already, when all visitors
+        together ask too much, or when a proof is needed first; then nothing is taken.
+        """
         ...
 
-    async def give_back(self, visitor_key: str, address: str) -> None:
-        """Return what was taken for an answer that failed or never began."""
+    def held(self, ticket: VisitorTicket) -> AbstractAsyncContextManager[None]:
+        """Keep a ticket while its answer runs; one that nobody holds is void within a minute."""
+        ...
+
+    async def end(self, ticket: VisitorTicket, *, is_used: bool) -> None:
+        """Let the next question in; unless used, give the answer back to where it was taken."""
+        ...
+
+    def challenge(self) -> dict[str, Any]:
+        """Make a challenge for a visitor's browser to solve (ALTCHA, version 2)."""
         ...
 
 

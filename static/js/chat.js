@@ -1,14 +1,18 @@
 // The chat page: asks, shows answers as they come, and picks up again those that still run.
 
+import { allowanceShown } from "./allowance.js";
 import { watchAnswer } from "./answer.js";
 import { Composer } from "./composer.js";
+import { post, postProved } from "./sending.js";
 
 const AT_BOTTOM_PX = 80;
 const root = document.querySelector("[data-chat]");
 const turns = root.querySelector("[data-turns]");
 const status = root.querySelector("[data-status]");
 const composer = new Composer(root, { onAsk: ask, onStop: stop });
+const showAllowance = allowanceShown(root);
 let running = null;
+let sending = null;
 let isFollowing = true;
 
 const page = {
@@ -18,12 +22,7 @@ const page = {
   keepAtBottom() {
     if (isFollowing) window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
   },
-  allowanceChanged(allowance) {
-    const remaining = root.querySelector("[data-remaining]");
-    if (!remaining) return;
-    remaining.textContent = `${allowance.left} of ${allowance.limit} left today`;
-    root.querySelector("[data-resets]").textContent = allowance.resets ? `· ${allowance.resets}` : "";
-  },
+  allowanceChanged: showAllowance,
   ended(element) {
     if (running !== element) return;
     running = null;
@@ -44,30 +43,36 @@ function addTurn(name, text = "") {
   return element;
 }
 
-async function post(url, form) {
-  const response = await fetch(url, {
-    method: "POST",
-    body: form,
-    headers: { Accept: "application/json" },
-  });
-  const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  return { response, data: isJson ? await response.json() : {} };
+function checking(isOn) {
+  root.querySelector("[data-checking]").hidden = !isOn;
+  if (isOn) page.say("One moment: your browser is doing a small sum.");
+}
+
+/** Send a form and return its reply; null when it was stopped or did not arrive. */
+async function send(url, form, lostWords) {
+  composer.showError(null);
+  composer.setBusy(true);
+  sending = new AbortController();
+  try {
+    return await postProved(url, form, { signal: sending.signal, checking });
+  } catch (error) {
+    composer.setBusy(false);
+    if (error.name === "AbortError") page.say("Stopped.");
+    else composer.showError({ message: lostWords });
+    return null;
+  } finally {
+    sending = null;
+  }
 }
 
 async function ask(text) {
   const form = new FormData(composer.form);
   form.set("text", text);
-  composer.showError(null);
-  composer.setBusy(true);
-  try {
-    const { response, data } = await post(composer.form.action, form);
-    if (response.ok) begin(text, data);
-    else refused(text, response, data);
-  } catch {
-    composer.setBusy(false);
-    composer.fill(text);
-    composer.showError({ message: "The site cannot be reached. Your text is kept; send it again in a moment." });
-  }
+  const lost = "The site cannot be reached. Your text is kept; send it again in a moment.";
+  const reply = await send(composer.form.action, form, lost);
+  if (!reply) composer.fill(text);
+  else if (reply.response.ok) begin(text, reply.data);
+  else refused(text, reply.response, reply.data);
 }
 
 function begin(text, data) {
@@ -84,6 +89,7 @@ function begin(text, data) {
     history.replaceState(null, "", data.conversation_url);
     document.title = `${data.title} · MotherFluxer`;
     listConversation(data);
+    root.querySelector("[data-keep]")?.removeAttribute("hidden");
   }
   if (data.allowance) page.allowanceChanged(data.allowance);
   addTurn("question", text);
@@ -111,20 +117,18 @@ function keepEarlierReason(why) {
 
 async function goOn(form) {
   const answer = form.closest("[data-answer]");
-  composer.showError(null);
-  composer.setBusy(true);
-  try {
-    const { response, data } = await post(form.action, new FormData(form));
-    if (response.ok) {
-      if (data.allowance) page.allowanceChanged(data.allowance);
-      answer.querySelector("[data-failure]").hidden = true;
-      keepEarlierReason(answer.querySelector("[data-why]"));
-      follow(answer, data);
-    } else refused("", response, data);
-  } catch {
-    composer.setBusy(false);
-    composer.showError({ message: "The site cannot be reached. Continue in a moment." });
+  const lost = "The site cannot be reached. Continue in a moment.";
+  const reply = await send(form.action, new FormData(form), lost);
+  if (!reply) return;
+  const { response, data } = reply;
+  if (!response.ok) {
+    refused("", response, data);
+    return;
   }
+  if (data.allowance) page.allowanceChanged(data.allowance);
+  answer.querySelector("[data-failure]").hidden = true;
+  keepEarlierReason(answer.querySelector("[data-why]"));
+  follow(answer, data);
 }
 
 function listConversation(data) {
@@ -163,6 +167,7 @@ function watch(answer) {
 }
 
 async function stop() {
+  sending?.abort();
   if (!running) return;
   const form = new FormData(composer.form);
   form.set("answer", running.dataset.answer);

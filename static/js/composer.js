@@ -40,8 +40,9 @@ export class Composer {
   }
 
   #restoreDraft() {
+    // What this tab has is newer than what the site kept when it refused a question.
     const draft = sessionStorage.getItem(DRAFT_KEY);
-    if (!this.field.value && draft) this.field.value = draft;
+    if (draft) this.field.value = draft;
   }
 
   ask(text) {

@@ -70,6 +70,9 @@ def _new_site(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> C
         folder = tmp_path_factory.mktemp("site")
         copy_var(prepared.folder, folder)
         own = {**base_env(), "MOTHERFLUXER_VAR": str(folder), "DEMO_LIMIT": demo_limit}
+        # All tests come from one address.
+        own |= {"DEMO_ADDRESS_LIMIT": "10000/hour", "DEMO_CEILING": "10000/minute"}
+        own["DEMO_ADDRESS_RUNNING"] = "1000"
         if prepared.database:
             name = f"site_{secrets.token_hex(6)}"
             prepared.databases.append(name)

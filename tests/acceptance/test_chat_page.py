@@ -218,7 +218,9 @@ def test_killed_site_tells_that_the_answer_was_interrupted(site: Site, page: Pag
     expect(page.get_by_test_id("composer")).to_have_value(LONG_TEXT)
 
 
-def test_limit_leads_to_an_account_without_limit(start_site: SiteFactory, page: Page) -> None:
+def test_limit_leads_to_an_account_that_keeps_all_and_has_no_limit(
+    start_site: SiteFactory, page: Page
+) -> None:
     site = start_site(demo_limit="2/day")
     slow_instance(site, delay_ms=0)
     page.goto(site.url)
@@ -231,14 +233,17 @@ def test_limit_leads_to_an_account_without_limit(start_site: SiteFactory, page: 
     expect(page.get_by_test_id("remaining")).to_have_text("0 of 2 left today")
     page.get_by_role("link", name="Create a free account").click()
     sign_up(page, site)
+    page.get_by_role("button", name="Keep 1 conversation").click()
+    expect(text_of(answer(page, "complete", 1))).to_have_text("two")
+    expect(page.get_by_test_id("composer")).to_have_value("three")
     expect(page.get_by_test_id("composer")).to_be_focused()
     expect(page.get_by_test_id("remaining")).to_have_count(0)
-    for nth, question in enumerate(("four", "five", "six")):
+    for nth, question in enumerate(("three", "four", "five"), 2):
         ask(page, question)
-        answer(page, "complete", nth)
+        expect(text_of(answer(page, "complete", nth))).to_have_text(question)
     page.get_by_role("link", name="History", exact=True).click()
     page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Delete “four”").click()
+    page.get_by_role("button", name="Delete “one”").click()
     expect(page.get_by_text("Nothing yet.")).to_be_visible()
 
 

@@ -3,10 +3,11 @@
 import pytest
 
 from apps.chat.words import (
-    allowance_words,
     broken_off_words,
+    comes_back_words,
     duration_words,
     error_words,
+    left_words,
     not_continued_words,
     place_words,
     wait_words,
@@ -16,7 +17,10 @@ from apps.router.ports import Allowance
 
 
 def allowance(left: int = 0) -> Allowance:
-    return Allowance(limit=10, left=left, resets_at=10_000.0)
+    return Allowance(limit=10, left=left, window_s=86_400, comes_back_at=10_000.0)
+
+
+NETWORKS = Allowance(limit=30, left=0, window_s=3_600, comes_back_at=10_000.0, is_shared=True)
 
 
 @pytest.mark.parametrize("code", ErrorCode)
@@ -30,7 +34,14 @@ def test_every_code_has_words_for_visitors_and_users(code: ErrorCode) -> None:
 def test_limit_invites_to_register() -> None:
     words = error_words(ErrorCode.DEMO_LIMIT_REACHED, allowance=allowance())
     assert words.offers_signup
-    assert "10 free answers" in words.message
+    assert "You have used your 10 free answers for today." in words.message
+
+
+def test_who_shares_a_network_is_told_that_others_do() -> None:
+    words = error_words(ErrorCode.DEMO_LIMIT_REACHED, allowance=NETWORKS)
+    assert words.offers_signup
+    assert "Your network, which others may use too" in words.message
+    assert "30 free answers for this hour." in words.message
 
 
 def test_only_visitors_are_invited_when_the_queue_is_full() -> None:
@@ -57,9 +68,17 @@ def test_duration_is_rounded_up(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
 
 
-def test_untouched_allowance_has_no_end_to_tell() -> None:
-    assert allowance_words(allowance(left=10), now=0) == ""
-    assert allowance_words(allowance(left=9), now=9_000.0) == "resets in 17 minutes"
+def test_untouched_allowance_has_nothing_that_comes_back() -> None:
+    untouched = Allowance(limit=10, left=10, window_s=86_400)
+    assert comes_back_words(untouched, now=0) == ""
+    words = comes_back_words(allowance(left=9), now=9_000.0)
+    assert words == "the next comes back in 17 minutes"
+
+
+def test_what_is_left_is_said_with_its_span() -> None:
+    assert left_words(allowance(left=3)) == "3 of 10 left today"
+    assert left_words(NETWORKS) == "0 of 30 left this hour for your network"
+    assert left_words(Allowance(limit=5, left=2, window_s=1_800)) == "2 of 5 left"
 
 
 def test_place_says_what_it_waits_for() -> None:
