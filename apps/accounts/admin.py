@@ -112,7 +112,11 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
 class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy alone
     """Lists keys and revokes them; nobody sees or changes a secret."""
 
-    list_display = ("name", "prefix", "user", "created_at", "last_used_at", "revoked_at")
+    list_display = (
+        *("name", "prefix", "user", "may_manage", "created_at", "expires_at"),
+        *("last_used_at", "last_used_address", "revoked_at"),
+    )
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "may_manage")
     list_select_related = ("user",)
     search_fields = ("name", "token_id", "user__email")
     actions = ("revoke",)
@@ -130,8 +134,12 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for my
         return False
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """Show everything but the digest."""
-        return ("name", "prefix", "user", "created_at", "expires_at", "revoked_at", "last_used_at")
+        """Show everything but the digests."""
+        return (
+            *("name", "prefix", "user", "allowed_models", "requests_per_minute", "may_manage"),
+            *("created_at", "expires_at", "rotated_at", "previous_until", "revoked_at"),
+            *("last_used_at", "last_used_address"),
+        )
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

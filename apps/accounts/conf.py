@@ -18,6 +18,7 @@ class AccountsConf:
     api_keys_of_user_count: int = 50
     usage_waiting_count: int = 10_000
     usage_model_name_chars: int = 200
+    usage_kept_days: int = 400
     usage_tokens_of_call_count: int = 100_000_000
     password_bytes: int = 15
     first_run_file: str = "first-run.txt"

@@ -4,9 +4,16 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.accounts.leaving.services import accounts_delete_due
+from apps.accounts.usage.services import usage_remove_old
 
 
 @shared_task(name="accounts.delete_due")  # type: ignore[untyped-decorator]  # celery is untyped
 def delete_due() -> None:
     """Delete the accounts whose grace is over."""
     accounts_delete_due(now=timezone.now())
+
+
+@shared_task(name="accounts.remove_old_usage")  # type: ignore[untyped-decorator]  # celery is untyped
+def remove_old_usage() -> None:
+    """Remove what keys used on days past their time."""
+    usage_remove_old(now=timezone.now())

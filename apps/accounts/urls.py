@@ -2,13 +2,18 @@
 
 from django.urls import path
 
-from apps.accounts import views
+from apps.accounts.keys import views as keys
 from apps.accounts.leaving import views as leaving
+from apps.accounts.usage import views as usage
 
 urlpatterns = [
-    path("keys/", views.keys, name="api_keys"),
-    path("keys/new/", views.key_create, name="api_key_create"),
-    path("keys/<int:key_id>/revoke/", views.key_revoke, name="api_key_revoke"),
+    path("keys/", keys.keys, name="api_keys"),
+    path("keys/new/", keys.key_create, name="api_key_create"),
+    path("keys/<int:key_id>/", keys.key, name="api_key"),
+    path("keys/<int:key_id>/rotate/", keys.key_rotate, name="api_key_rotate"),
+    path("keys/<int:key_id>/revoke/", keys.key_revoke, name="api_key_revoke"),
+    path("usage/", usage.usage, name="usage"),
+    path("usage/usage.csv", usage.usage_csv, name="usage_csv"),
     path("account/export/", leaving.export, name="own_export"),
     path("account/delete/", leaving.deletion, name="own_deletion"),
     path("account/delete/keep/", leaving.deletion_withdraw, name="own_deletion_withdraw"),

@@ -272,6 +272,10 @@ CELERY_BEAT_SCHEDULE = {  # seconds between runs
         "task": "router.remove_old_decisions",
         "schedule": 3600,
     },
+    "remove-old-usage": {
+        "task": "accounts.remove_old_usage",
+        "schedule": 24 * 3600,
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 

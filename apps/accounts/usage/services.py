@@ -1,10 +1,12 @@
 """Writes down what API keys used."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
 
+from apps.accounts.conf import CONF
 from apps.accounts.keys.models import ApiKey
 from apps.accounts.usage.buffer import UsageRow
 from apps.accounts.usage.models import KeyUsage
@@ -36,3 +38,10 @@ def usage_add(*, rows: Sequence[UsageRow]) -> None:
             prompt_tokens=F("prompt_tokens") + row.prompt_tokens,
             completion_tokens=F("completion_tokens") + row.completion_tokens,
         )
+
+
+def usage_remove_old(*, now: datetime) -> int:
+    """Remove the days that are past their time; return how many rows went."""
+    first_kept = now.astimezone(UTC).date() - timedelta(days=CONF.usage_kept_days)
+    removed, _ = KeyUsage.objects.filter(day__lt=first_kept).delete()
+    return removed

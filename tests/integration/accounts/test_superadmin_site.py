@@ -35,6 +35,7 @@ def test_a_user_is_added_by_address_whatever_its_case(browser: SiteClient) -> No
         "/accounts/user/add/",
         "/accounts/user/{user}/change/",
         "/accounts/apikey/",
+        "/accounts/apikey/?revoked_at__isempty=1&may_manage__exact=0",
         "/accounts/apikey/{key}/change/",
         "/auth/group/",
         "/account/emailaddress/",

@@ -1,4 +1,4 @@
-"""API keys: the command and the user's page."""
+"""The command that creates API keys."""
 
 from datetime import timedelta
 from io import StringIO
@@ -8,10 +8,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.accounts.keys import services
 from apps.accounts.models import ApiKey, User
 from motherfluxer_wire.tokens import parse_token
-from tests.clients import SiteClient
 
 _OF_READER = ("--user", "reader@example.org", "--name", "x")
 
@@ -19,13 +17,6 @@ _OF_READER = ("--user", "reader@example.org", "--name", "x")
 @pytest.fixture
 def user() -> User:
     return get_user_model().objects.create_user("reader@example.org", "a long password")
-
-
-@pytest.fixture
-def browser(user: User) -> SiteClient:
-    client = SiteClient("user")
-    client.force_login(user)
-    return client
 
 
 def _create(*arguments: str) -> str:
@@ -85,37 +76,3 @@ def test_the_command_says_in_words_what_is_wrong(
 ) -> None:
     with pytest.raises(CommandError, match=says):
         _create(*arguments)
-
-
-@pytest.mark.django_db
-def test_a_user_creates_sees_once_and_revokes_a_key(browser: SiteClient) -> None:
-    shown = browser.post("/keys/new/", {"name": "laptop"})
-    assert "no-store" in shown.headers["Cache-Control"]
-    key = ApiKey.objects.get()
-    body = shown.content.decode()
-    assert body.count(f"{key.prefix}_") == 1
-    again = browser.get("/keys/").content.decode()
-    assert key.prefix in again
-    assert f"{key.prefix}_" not in again
-    assert browser.post("/keys/new/", {"name": "laptop"}).status_code == 400
-    browser.post(f"/keys/{key.pk}/revoke/")
-    assert key.prefix not in browser.get("/keys/").content.decode()
-
-
-@pytest.mark.django_db
-def test_nobody_revokes_another_users_key(browser: SiteClient) -> None:
-    other = get_user_model().objects.create_user("other@example.org")
-    key, _ = services.api_key_issue(user=other, name="x")
-    browser.post(f"/keys/{key.pk}/revoke/")
-    key.refresh_from_db()
-    assert key.revoked_at is None
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("method", "path"), [("get", "/keys/"), ("post", "/keys/new/"), ("post", "/keys/1/revoke/")]
-)
-def test_keys_are_for_those_signed_in(method: str, path: str) -> None:
-    response = getattr(SiteClient("user"), method)(path)
-    assert response.status_code == 302
-    assert response.headers["Location"].startswith("/accounts/login/")
