@@ -13,6 +13,8 @@ from apps.api.cors import cors_headers, preflight_headers
 from apps.api.dialects.base import Dialect, openai_error_body
 from apps.api.dialects.chat import CHAT
 from apps.api.dialects.completions import COMPLETIONS
+from apps.api.dialects.messages import MESSAGES
+from apps.api.dialects.responses import RESPONSES
 from apps.api.errors import ApiError, ClientGoneError, api_error_of
 from apps.api.exchange import Exchange, Receive, Scope, Send
 from apps.api.model_list import model_show, models_list
@@ -28,6 +30,8 @@ Handler = Callable[[Exchange, Caller], Awaitable[None]]
 _DIALECTS: Final[Mapping[str, Dialect]] = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": COMPLETIONS,
+    "/v1/responses": RESPONSES,
+    "/v1/messages": MESSAGES,
 }
 _MODELS_PATH: Final = "/v1/models"
 _READ: Final = ("GET", "HEAD")
@@ -37,6 +41,8 @@ _CLIENT_GONE_STATUS: Final = 499
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request."""
     exchange = Exchange(scope, receive, send)
+    if dialect := _dialect_around(exchange.path):
+        exchange.request_id_headers = dialect.request_id_headers
     try:
         await _serve(exchange)
     except ClientGoneError:
@@ -75,19 +81,35 @@ def _route(path: str) -> tuple[tuple[str, ...], Handler]:
     raise ApiError(ErrorCode.NOT_FOUND, words)
 
 
+def _dialect_around(path: str) -> Dialect | None:
+    """Return whose client asks for a path, there or below; None: that cannot be told."""
+    for base, dialect in _DIALECTS.items():
+        if f"{path}/".startswith(f"{base}/"):
+            return dialect
+    return None
+
+
 async def _caller_of(exchange: Exchange) -> Caller:
     """Tell whose key the request bears. Raises ApiError."""
-    scheme, _, token = (exchange.header(b"authorization") or "").partition(" ")
+    token = _token_of(exchange)
     gate = ports.caller_gate.get_or_none()
-    if scheme.lower() != "bearer" or not token.strip():
-        words = "An API key is needed, as the header `Authorization: Bearer mf_…`."
+    if not token:
+        words = "An API key is needed, as the header `Authorization: Bearer mf_…` or `x-api-key`."
         raise ApiError(ErrorCode.INVALID_API_KEY, words)
-    caller = None if gate is None else await gate.identify(token.strip(), address=exchange.address)
+    caller = None if gate is None else await gate.identify(token, address=exchange.address)
     if caller is None:
         words = "The API key is not known, has expired or was revoked."
         raise ApiError(ErrorCode.INVALID_API_KEY, words)
     exchange.notes["key"] = caller.key_id
     return caller
+
+
+def _token_of(exchange: Exchange) -> str:
+    """Return what stands where OpenAI's clients put a key, or where Anthropic's do."""
+    scheme, _, token = (exchange.header(b"authorization") or "").partition(" ")
+    if scheme.lower() != "bearer":
+        token = exchange.header(b"x-api-key") or ""
+    return token.strip()
 
 
 async def _reply_error(exchange: Exchange, error: ApiError) -> None:
@@ -102,7 +124,7 @@ async def _reply_error(exchange: Exchange, error: ApiError) -> None:
 
 
 def _error_body(exchange: Exchange, error: ApiError) -> object:
-    dialect = _DIALECTS.get(exchange.path.rstrip("/"))
+    dialect = _dialect_around(exchange.path)
     error_body = openai_error_body if dialect is None else dialect.error_body
     return error_body(error, exchange.request_id)
 

@@ -10,6 +10,7 @@ ANY: Final = "*"
 _EXPOSED: Final = ", ".join(
     [
         "idempotent-replayed",
+        "request-id",
         "retry-after",
         "x-motherfluxer-attempts",
         "x-motherfluxer-decision",

@@ -28,6 +28,7 @@ class Exchange:
     notes: go into its line in the log.
     headers: go onto its reply.
     is_over: the last of the reply is on its way.
+    request_id_headers: the names of the headers that tell its id.
     failure_event: writes the last event of a stream that fails; None before a stream begins.
     """
 
@@ -41,6 +42,7 @@ class Exchange:
         self.is_over = False
         self.notes: dict[str, object] = {}
         self.headers: Headers = []
+        self.request_id_headers: tuple[bytes, ...] = (b"x-request-id",)
         self.failure_event: Callable[[ApiError], bytes] | None = None
         self._scope = scope
         self._send = send
@@ -102,8 +104,9 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         """Send the reply's status and headers."""
         self.status = status
-        request_id = (b"x-request-id", self.request_id.encode("ascii"))
-        head = [*headers, *self.headers, _NO_STORE, request_id]
+        request_id = self.request_id.encode("ascii")
+        ids = [(name, request_id) for name in self.request_id_headers]
+        head = [*headers, *self.headers, _NO_STORE, *ids]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
     async def start_events(self, failure_event: Callable[[ApiError], bytes]) -> None:

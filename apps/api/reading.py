@@ -92,15 +92,19 @@ def neutral_left_out(
         if allowed is None:
             kept[name] = value
         elif value is not None and not any(_is_same(value, one) for one in allowed):
-            values = " or ".join(json.dumps(one) for one in allowed)
             param = path_joined(where, name)
+            if not allowed:
+                refuse_unsupported(param)
+            values = " or ".join(json.dumps(one) for one in allowed)
             refuse_unsupported(param, f"{param} can only be {values} here, or be left out.")
     return kept
 
 
-def _is_same(one: object, other: object) -> bool:
-    """Whether two values are the same in JSON, where false is no number."""
-    return type(one) is type(other) and one == other
+def _is_same(given: object, other: object) -> bool:
+    """Whether two values are the same in JSON, where false is no number and null is absent."""
+    if isinstance(given, dict):
+        given = {name: value for name, value in given.items() if value is not None}
+    return type(given) is type(other) and given == other
 
 
 def model_name_read(name: str) -> str:

@@ -95,7 +95,9 @@ class Dialect:
     read: makes a question of a body. Raises ApiError and nothing else.
     error_body: makes the body of an error reply, to be written as JSON, of the error and the
         request's id.
+    request_id_headers: the names of the headers that tell a request's id.
     """
 
     read: Callable[[bytes], Question]
     error_body: Callable[[ApiError, str], object] = openai_error_body
+    request_id_headers: tuple[bytes, ...] = (b"x-request-id",)

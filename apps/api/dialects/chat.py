@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from apps.api.dialects.base import Answer, Dialect, Head, Question
 from apps.api.dialects.chat_answers import ChatEventWriter, chat_completion_body
-from apps.api.dialects.parameters import SHARED_NEUTRAL, SharedBody
+from apps.api.dialects.parameters import SHARED_NEUTRAL, Metadata, SharedBody
 from apps.api.reading import (
     SHOWN_CHARS,
     TokenCount,
@@ -22,11 +22,6 @@ from apps.api.reading import (
 )
 from motherfluxer_wire.fields import Role
 from motherfluxer_wire.frames import Message
-
-Metadata = Annotated[
-    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
-    Meta(max_length=16),
-]
 
 # An answer is one text, drawn without tools, with as much thought as the model has by itself.
 NEUTRAL: Final[dict[str, tuple[object, ...]]] = {

@@ -1,4 +1,4 @@
-"""The parameters that chat completions and completions share, each with what it may be. Pure."""
+"""The parameters that OpenAI's dialects share, each with what it may be. Pure."""
 
 from typing import Annotated, Any, Final
 
@@ -18,6 +18,11 @@ from apps.api.reading import (
 from motherfluxer_wire.fields import Stops
 from motherfluxer_wire.frames import Sampling
 
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
+
 # What clients send although nothing changes by it, with the values for which that is so.
 SHARED_NEUTRAL: Final[dict[str, tuple[object, ...]]] = {"n": (1,), "logit_bias": ({},)}
 _NEUTRAL_OPTIONS: Final = {"include_obfuscation": (False,)}
@@ -30,7 +35,10 @@ class StreamOptions(Struct, frozen=True):
 
 
 class SharedBody(Struct, frozen=True, kw_only=True):
-    """What both take. `user` is the client's own note: read, checked, and not kept."""
+    """What chat completions and completions take.
+
+    `user` is the client's own note: read, checked, and not kept.
+    """
 
     model: Annotated[str, Meta(min_length=1)]
     stream: bool = False

@@ -1,5 +1,6 @@
 """What the dialects write alike: text in events, usage and errors in OpenAI's form. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,9 +20,18 @@ _LINE_ENDS: Final = tuple(
 def text_encode(text: str) -> bytes:
     """Return a text as JSON that no reader of events takes for two lines."""
     encoded = json_encode(text)
-    if not text.isascii():
-        for char, escape in _LINE_ENDS:
-            encoded = encoded.replace(char, escape)
+    return encoded if text.isascii() else _without_line_ends(encoded)
+
+
+def event_write(kind: str, fields: Mapping[str, Any]) -> bytes:
+    """Return an event that bears its kind, as its name and in its data."""
+    data = _without_line_ends(json_encode({"type": kind, **fields}))
+    return b"event: " + kind.encode("ascii") + b"\ndata: " + data + b"\n\n"
+
+
+def _without_line_ends(encoded: bytes) -> bytes:
+    for char, escape in _LINE_ENDS:
+        encoded = encoded.replace(char, escape)
     return encoded
 
 
