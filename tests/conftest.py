@@ -12,6 +12,8 @@ from blockbuster import blockbuster_ctx
 from django.db import connection
 from hypothesis import settings
 
+from apps.accounts.guarding.counters import counters_at, shared_counters
+
 # Machines are shared: how long an example takes says nothing about the product.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
@@ -39,6 +41,15 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_guesses_counted() -> Iterator[None]:
+    """Forget after a test how often somebody gave a wrong password in it."""
+    yield
+    if counters_at.cache_info().currsize:
+        shared_counters().reset()
+        counters_at.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -5,16 +5,17 @@ from functools import cache
 from typing import Any
 
 from allauth.account import app_settings
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 
+from apps.accounts.guarding.adapter import GuardedAdapter
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Allauth's own, but a fresh sign-in counts as a password given again."""
+
+class AccountAdapter(GuardedAdapter):
+    """Allauth's own, guarded; and a fresh sign-in counts as a password given again."""
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Ask again for the password, unless the whole sign-in was a moment ago."""

@@ -11,10 +11,11 @@ class AccountsConfig(AppConfig):
     verbose_name = "Users and keys"
 
     def ready(self) -> None:
-        """Fill the router's ports, and follow second factors."""
+        """Fill the router's ports, and follow sign-ins and second factors."""
         from allauth.mfa import signals
 
         from apps.accounts import factors
+        from apps.accounts.guarding import signals as guarding
         from apps.accounts.keys.gate import ApiKeyGate
         from apps.accounts.leaving.data import OwnData
         from apps.router import ports
@@ -24,3 +25,4 @@ class AccountsConfig(AppConfig):
         signals.authenticator_used.connect(factors.on_factor_used)
         signals.authenticator_added.connect(factors.on_factor_added)
         signals.authenticator_reset.connect(factors.on_codes_replaced)
+        guarding.connect()

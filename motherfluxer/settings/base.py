@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.accounts.guarding.middleware.DeviceMiddleware",
     "apps.accounts.leaving.middleware.LeavingMiddleware",
     "motherfluxer.entrance.EntranceMiddleware",
 ]
@@ -130,10 +131,8 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# Django's own besides would look at each password twice; this one extends it.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -157,12 +156,20 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True  # in one browser, so that `next` is kept
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
-ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE = True
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_FORMS = {
+    "reset_password": "apps.accounts.guarding.forms.QuietResetForm",
+    "signup": "apps.accounts.guarding.forms.QuietSignupForm",
+}
+ACCOUNTS_IN_BACKGROUND = True  # mails are sent after the page is answered
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+MFA_FORMS = {
+    "authenticate": "apps.accounts.guarding.forms.GuardedCodeForm",
+    "reauthenticate": "apps.accounts.guarding.forms.GuardedReauthenticationForm",
+}
 MFA_ADAPTER = "apps.accounts.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -224,6 +231,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 EMAIL_CONFIG = ENV.email
 EMAIL_BACKEND = ENV.email["EMAIL_BACKEND"]
 EMAIL_FILE_PATH = VAR_DIR / "mail"
+EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = f"MotherFluxer <no-reply@{ENV.domain}>"
 vars().update({name: value for name, value in ENV.email.items() if name != "EMAIL_FILE_PATH"})
 

@@ -24,6 +24,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # All tests come from one address.
 DEMO_ADDRESS_LIMIT = DEMO_CEILING = "100000/hour"
 DEMO_ADDRESS_RUNNING = 1000
+ACCOUNTS_IN_BACKGROUND = False
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Tests share one cache; those about the limits set their own.
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": dict.fromkeys(REST_LIMITS)}

@@ -1,0 +1,76 @@
+"""One try to sign in, and whom it is counted for."""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from django.http import HttpRequest
+
+from apps.accounts.guarding import ladder
+from apps.accounts.guarding.counters import shared_counters
+from apps.accounts.guarding.devices import account_digest, device_of
+from apps.accounts.guarding.guard import Guard, Scope
+
+_IPV6_PREFIX = 64
+
+
+def network_of(address: str) -> str:
+    """Return what of an address one subscriber has: all of IPv4, the first half of IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed, _IPV6_PREFIX), strict=False).network_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A guess at something of one account's. `other` are scopes that it counts for as well."""
+
+    own: Scope
+    others: tuple[Scope, ...] = ()
+
+    def admit(self) -> int:
+        """Take it; 0: look at the guess, else how many seconds to wait."""
+        return guard().admit((*self.others, self.own))
+
+    def was_right(self) -> None:
+        """Begin anew with the account; of others' count it is taken out alone."""
+        guard().forget(self.own)
+        for scope in self.others:
+            guard().give_back(scope)
+
+    def is_news(self) -> bool:
+        """Whether the account is locked, which nobody has heard of yet."""
+        return guard().is_news(self.own)
+
+
+def guard() -> Guard:
+    """Return the guard over the counters that the processes share."""
+    return Guard(shared_counters())
+
+
+def password_attempt(request: HttpRequest, address: str) -> Attempt:
+    """Return a guess at the password of whoever has an e-mail address, if anybody has it."""
+    digest = account_digest(address)
+    device = device_of(request, digest)
+    if device is not None:
+        return Attempt(own=Scope(f"device:{digest}:{device}", ladder.DEVICE))
+    network = network_of(request.META.get("REMOTE_ADDR") or "")
+    return Attempt(
+        own=account_scope(address), others=(Scope(f"network:{network}", ladder.NETWORK),)
+    )
+
+
+def second_step_attempt(request: HttpRequest, *, user_id: int, address: str) -> Attempt:
+    """Return a guess at a code of the second step, by somebody who knows the password."""
+    device = device_of(request, account_digest(address)) or "any"
+    return Attempt(own=Scope(f"step:{user_id}:{device}", ladder.SECOND_STEP))
+
+
+def account_scope(address: str) -> Scope:
+    """Return what counts the guesses at one account, from wherever they come."""
+    return Scope(f"account:{account_digest(address)}", ladder.ACCOUNT)
