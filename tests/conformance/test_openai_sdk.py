@@ -15,10 +15,8 @@ QUESTION: Any = [{"role": "user", "content": "What is MotherFluxer?"}]
 
 
 @pytest.fixture(scope="module")
-def client(shared_site: Site) -> openai.OpenAI:
-    shared_site.start_instance("transformers", name="sdk").wait_connected()
-    key = shared_site.api_key("sdk@example.org")
-    return openai.OpenAI(base_url=f"{shared_site.url}/v1", api_key=key, max_retries=0)
+def client(shared_site: Site, tiny_key: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{shared_site.url}/v1", api_key=tiny_key, max_retries=0)
 
 
 def test_streamed_pieces_joined_are_the_unstreamed_answer(client: openai.OpenAI) -> None:
