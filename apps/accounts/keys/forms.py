@@ -46,7 +46,6 @@ class ApiKeyForm(forms.Form):
     requests_per_minute = forms.IntegerField(
         required=False,
         min_value=1,
-        max_value=CONF.api_key_requests_per_minute,
         label="Requests a minute",
         help_text="Empty: as many as the site allows.",
     )

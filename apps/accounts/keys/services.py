@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -48,17 +49,19 @@ def api_key_issue(
     may_manage: bool = False,
     expires_at: datetime | None = None,
     is_name_fresh: bool = False,
+    is_from_site: bool = False,
 ) -> tuple[ApiKey, str]:
     """Issue an API key; return it and its text, which is kept nowhere.
 
     `allowed_models` None: any. `requests_per_minute` None: the site's figure. `is_name_fresh`
     refuses a name that the user has in use, so that a form sent again by a reload issues nothing.
+    `is_from_site` lets a key have more requests than the site's figure: no user gives himself more.
 
     Raises ApiKeyNameError, ApiKeyScopeError, ApiKeyTooManyError.
     """
     name = _checked_name(name)
     models = None if allowed_models is None else _checked_models(allowed_models)
-    _check_limits(requests_per_minute, expires_at)
+    _check_limits(requests_per_minute, expires_at, is_from_site=is_from_site)
     User.objects.select_for_update().get(pk=user.pk)  # two at once would both find room
     live = selectors.api_keys_live(user_id=user.pk)
     if is_name_fresh and live.filter(name=name).exists():
@@ -160,8 +163,12 @@ def _checked_models(names: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _check_limits(requests_per_minute: int | None, expires_at: datetime | None) -> None:
+def _check_limits(
+    requests_per_minute: int | None, expires_at: datetime | None, *, is_from_site: bool
+) -> None:
     most = CONF.api_key_requests_per_minute
+    if not is_from_site:
+        most = min(most, settings.API_REQUESTS_PER_MINUTE)
     if requests_per_minute is not None and not 1 <= requests_per_minute <= most:
         raise ApiKeyScopeError(f"The limit is 1 to {most} requests a minute.")
     if expires_at is not None and expires_at <= timezone.now():

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.errors import AccountError, ApiKeyUnknownError
+from apps.accounts.errors import AccountError, ApiKeyScopeError, ApiKeyUnknownError
 from apps.accounts.keys import selectors, services
 from apps.accounts.keys.forms import ApiKeyForm, RotateForm
 from apps.accounts.keys.models import ApiKey
@@ -42,6 +42,8 @@ def key_create(request: HttpRequest) -> HttpResponse:
             key, text = services.api_key_issue(
                 user=_user(request), name=name, is_name_fresh=True, **form.scope
             )
+        except ApiKeyScopeError as error:
+            form.add_error("requests_per_minute", str(error))
         except AccountError as error:
             form.add_error("name", str(error))
         else:

@@ -41,6 +41,7 @@ class Command(BaseCommand):
                 name=options["name"],
                 allowed_models=None if models is None else models.replace(",", " ").split(),
                 requests_per_minute=options["requests_per_minute"],
+                is_from_site=True,
                 may_manage=not options["inference_only"],
                 expires_at=None if days is None else expiry_after(days=days),
             )

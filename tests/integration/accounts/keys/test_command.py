@@ -49,10 +49,10 @@ def test_a_key_of_the_command_opens_everything_unless_told_otherwise(user: User)
     key.delete()
     _create(
         *(*_OF_READER, "--inference-only", "--models", "lab/b, lab/a,lab/b"),
-        *("--requests-per-minute", "30", "--expires-days", "7"),
+        *("--requests-per-minute", "3000", "--expires-days", "7"),
     )
     key = ApiKey.objects.get()
-    assert (key.allowed_models, key.requests_per_minute) == (["lab/a", "lab/b"], 30)
+    assert (key.allowed_models, key.requests_per_minute) == (["lab/a", "lab/b"], 3000)
     assert not key.may_manage
     assert key.expires_at is not None
     assert timedelta(days=6, hours=23) < key.expires_at - timezone.now() <= timedelta(days=7)
