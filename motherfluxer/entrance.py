@@ -21,7 +21,7 @@ from django.urls import path, reverse
 from apps.accounts.factors import session_has_factor
 
 ROLES: Final = {"admin": "is_operator", "superadmin": "is_superadmin"}
-_OPEN: Final = ("allauth.", "apps.operations.", __name__)
+_OPEN: Final = ("allauth.", "apps.accounts.sessions", "apps.operations.", __name__)
 
 
 class EntranceMiddleware:

@@ -1,5 +1,6 @@
 """Reads the environment: the only module that does."""
 
+import json
 import os
 import secrets
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Environment:
     email: dict[str, Any]
     sentry_dsn: str | None
     trusted_proxies: list[str]
+    social_providers: dict[str, list[dict[str, Any]]]
 
     @property
     def local_credential_path(self) -> Path:
@@ -82,7 +84,26 @@ def read_environment() -> Environment:
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
         trusted_proxies=_named_proxies(env.list("TRUSTED_PROXIES", default=[])),
+        social_providers=_social_providers(env.str("SOCIAL_PROVIDERS", default="")),
     )
+
+
+def _social_providers(text: str) -> dict[str, list[dict[str, Any]]]:
+    """Read which other sites one may sign in by: a JSON object, by allauth's names for them.
+
+    Each holds what that site has given out, `client_id` and `secret`, or a list of such.
+    Raises ImproperlyConfigured.
+    """
+    try:
+        given = json.loads(text or "{}")
+        lists = {name: one if isinstance(one, list) else [one] for name, one in given.items()}
+        for name, apps in lists.items():
+            if not name.isidentifier() or not all(app["client_id"] for app in apps):
+                raise ValueError(name)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        words = 'SOCIAL_PROVIDERS is no JSON like {"github": {"client_id": "…", "secret": "…"}}.'
+        raise ImproperlyConfigured(words) from error
+    return lists
 
 
 def has_given_secrets() -> bool:

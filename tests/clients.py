@@ -28,7 +28,7 @@ class SiteClient(Client):
         domain = settings.MOTHERFLUXER_DOMAIN
         super().__init__(headers={"host": f"{site}.{domain}" if site else domain}, **defaults)
         self._is_closed = site in entrance.ROLES
-        self._cookie = cookie_name(settings.SESSION_COOKIE_NAME, site, is_secure=False)
+        self.cookie = cookie_name(settings.SESSION_COOKIE_NAME, site, is_secure=False)
 
     def force_login(
         self, user: Any, backend: str | None = None, *, has_factor: bool | None = None
@@ -42,10 +42,10 @@ class SiteClient(Client):
             session = self.session
             session[SESSION_KEY_OF_FACTOR] = factor_of(user)
             session.save()
-        self.cookies[self._cookie] = self.cookies.pop(settings.SESSION_COOKIE_NAME).value
+        self.cookies[self.cookie] = self.cookies.pop(settings.SESSION_COOKIE_NAME).value
 
     @property
     def is_signed_in(self) -> bool:
         """Whether the site knows who this is."""
-        cookie = self.cookies.get(self._cookie)
+        cookie = self.cookies.get(self.cookie)
         return cookie is not None and SESSION_KEY in SessionStore(cookie.value)

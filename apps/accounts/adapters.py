@@ -1,8 +1,8 @@
-"""What allauth asks the project: when to ask again, and how to keep second factors."""
+"""What allauth asks the project: when to ask again, what mails hold, how factors are kept."""
 
 import time
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from allauth.account import app_settings
 from allauth.account.authentication import get_authentication_records
@@ -10,8 +10,13 @@ from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
+from apps.accounts.core.mail_text import parts_of
 from apps.accounts.guarding.adapter import GuardedAdapter
+from apps.accounts.guarding.devices import account_digest, device_of
 
 
 class AccountAdapter(GuardedAdapter):
@@ -21,6 +26,27 @@ class AccountAdapter(GuardedAdapter):
         """Ask again for the password, unless the whole sign-in was a moment ago."""
         required = super().is_reauthentication_required(app=app, **kwargs)
         return bool(required and not _signed_in_just_now(context.request))
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Let people sign up on the users' site alone."""
+        return bool(cast(Any, request).sites.name == "user")
+
+    def post_login(self, request: HttpRequest, user: Any, **about: Any) -> HttpResponse:
+        """Tell the owner of a sign-in by a browser that the account is not known to use."""
+        is_known = device_of(request, account_digest(user.email)) is not None
+        if not is_known and not about["signup"]:
+            self.send_notification_mail("account/email/signed_in", user)
+        response: HttpResponse = super().post_login(request, user, **about)
+        return response
+
+    def render_mail(self, template_prefix: str, *args: Any, **kwargs: Any) -> EmailMessage:
+        """Write a mail; its text is the HTML as well, where there is no template for that."""
+        mail: EmailMessage = super().render_mail(template_prefix, *args, **kwargs)
+        if isinstance(mail, EmailMultiAlternatives) and not mail.alternatives:
+            about = {"subject": mail.subject, "parts": parts_of(str(mail.body))}
+            html = render_to_string("accounts/email/of_text.html", about)
+            mail.attach_alternative(html, "text/html")
+        return mail
 
 
 def _signed_in_just_now(request: Any) -> bool:

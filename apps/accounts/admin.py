@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -15,8 +16,9 @@ from apps.accounts.keys import services
 from apps.accounts.leaving import services as leaving
 from apps.accounts.models import ApiKey, User
 
-# A factor is removed with all of a user's others, below; sessions are their users' own.
-admin.site.unregister([Authenticator, UserSession])
+# A factor is removed with all of a user's others, below; the rest is their users' own, or is set
+# in the environment.
+admin.site.unregister([Authenticator, UserSession, SocialAccount, SocialApp, SocialToken])
 
 
 class CaselessEmailForm(UserChangeForm):  # type: ignore[type-arg]  # generic for mypy alone

@@ -12,9 +12,10 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the router's ports, and follow sign-ins and second factors."""
+        from allauth.account.signals import user_logged_in
         from allauth.mfa import signals
 
-        from apps.accounts import factors
+        from apps.accounts import factors, sessions
         from apps.accounts.guarding import signals as guarding
         from apps.accounts.keys.gate import ApiKeyGate
         from apps.accounts.leaving.data import OwnData
@@ -22,6 +23,7 @@ class AccountsConfig(AppConfig):
 
         ports.caller_gate.register(ApiKeyGate())
         ports.account_data.register(self.label, OwnData())
+        user_logged_in.connect(sessions.on_signed_in)
         signals.authenticator_used.connect(factors.on_factor_used)
         signals.authenticator_added.connect(factors.on_factor_added)
         signals.authenticator_reset.connect(factors.on_codes_replaced)

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from apps.accounts import account_pages
 from apps.accounts.keys import views as keys
 from apps.accounts.leaving import views as leaving
 from apps.accounts.usage import views as usage
@@ -14,6 +15,7 @@ urlpatterns = [
     path("keys/<int:key_id>/revoke/", keys.key_revoke, name="api_key_revoke"),
     path("usage/", usage.usage, name="usage"),
     path("usage/usage.csv", usage.usage_csv, name="usage_csv"),
+    path("account/", account_pages.home, name="account_home"),
     path("account/export/", leaving.export, name="own_export"),
     path("account/delete/", leaving.deletion, name="own_deletion"),
     path("account/delete/keep/", leaving.deletion_withdraw, name="own_deletion_withdraw"),

@@ -47,6 +47,8 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
+    *(f"allauth.socialaccount.providers.{name}" for name in ENV.social_providers),
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -77,6 +79,7 @@ MIDDLEWARE = [
     "apps.accounts.guarding.middleware.DeviceMiddleware",
     "apps.accounts.leaving.middleware.LeavingMiddleware",
     "motherfluxer.entrance.EntranceMiddleware",
+    *(["motherfluxer.stepping_out.StepOutMiddleware"] if ENV.social_providers else []),
 ]
 
 ROOT_URLCONF = "motherfluxer.urls.public"
@@ -160,6 +163,7 @@ ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_FORMS = {
+    "login": "apps.accounts.forms.SignInForm",
     "reset_password": "apps.accounts.guarding.forms.QuietResetForm",
     "signup": "apps.accounts.guarding.forms.QuietSignupForm",
 }
@@ -177,6 +181,8 @@ MFA_TOTP_ISSUER = "MotherFluxer"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s that a phone's clock may be off
 # Browsers hold *.localhost for as safe as https; the library does not.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = ENV.domain.endswith(".localhost")
+SOCIALACCOUNT_PROVIDERS = {name: {"APPS": apps} for name, apps in ENV.social_providers.items()}
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
 
 REST_LIMITS = {"rest_person": ENV.rest_limit, "rest_address": ENV.rest_address_limit}
 REST_FRAMEWORK: dict[str, Any] = {

@@ -7,6 +7,7 @@ urlpatterns = [
     *part("", "apps.operations.urls"),
     *rest_part(),
     *part("accounts/", "allauth.urls"),
+    *part("accounts/", "apps.accounts.session_urls"),
     *entrance.urlpatterns,
     *part("", "apps.instances.urls"),
 ]

@@ -9,6 +9,7 @@ from motherfluxer.urls.parts import part
 urlpatterns = [
     *part("", "apps.operations.urls"),
     *part("accounts/", "allauth.urls"),
+    *part("accounts/", "apps.accounts.session_urls"),
     *entrance.urlpatterns,
     *part("router/", "apps.router.superadmin_urls"),
     path("", admin.site.urls),

@@ -6,6 +6,7 @@ urlpatterns = [
     *part("", "apps.operations.urls"),
     *rest_part(),
     *part("accounts/", "allauth.urls"),
+    *part("accounts/", "apps.accounts.session_urls"),
     *part("", "apps.accounts.urls"),
     *part("", "apps.router.urls"),
     *part("", "apps.chat.urls"),

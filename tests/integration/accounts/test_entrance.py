@@ -4,7 +4,6 @@ import re
 from io import StringIO
 
 import pytest
-from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.core.management import CommandError, call_command
 
@@ -12,36 +11,19 @@ from apps.accounts import factors, roles
 from apps.accounts.keys.services import api_key_issue
 from apps.accounts.models import User
 from tests.clients import SiteClient
+from tests.integration.accounts.people import ACTIVATE, PASSWORD, make_person, set_up_app, sign_in
 from tests.signing_in import totp_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PASSWORD = "correct horse battery"
+BOSS = "boss@example.org"
 INDEX = "/accounts/2fa/"
-ACTIVATE = "/accounts/2fa/totp/activate/"
 SITES = ["admin", "superadmin"]
 
 
 @pytest.fixture
 def boss() -> User:
-    """A superadmin, who may enter both sites; the address is verified."""
-    user = User.objects.create_superuser("boss@example.org", PASSWORD)
-    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
-    return user
-
-
-def sign_in(site: str, email: str = "Boss@example.org") -> SiteClient:
-    client = SiteClient(site)
-    client.post("/accounts/login/", {"login": email, "password": PASSWORD})
-    return client
-
-
-def set_up(client: SiteClient) -> list[str]:
-    """Set up an authenticator app; return the recovery codes."""
-    page = client.get(ACTIVATE).content.decode()
-    secret = re.search(r'id="totp-secret">([A-Z2-7]+)<', page)
-    assert secret, page
-    done = client.post(ACTIVATE, {"code": totp_code(secret[1])}, follow=True)
-    return re.findall(r"<li><code>(\d{8})</code>", done.content.decode())
+    """A superadmin, who may enter both sites."""
+    return make_person(BOSS, is_superuser=True)
 
 
 def is_inside(client: SiteClient) -> bool:
@@ -50,15 +32,15 @@ def is_inside(client: SiteClient) -> bool:
 
 @pytest.mark.parametrize("site", SITES)
 def test_the_first_sign_in_leads_to_a_second_factor_and_then_inside(site: str, boss: User) -> None:
-    client = sign_in(site)
+    client = sign_in(site, BOSS)
     turned = client.get("/")
     assert turned["Location"] == INDEX
     assert "lets nobody in by a password alone" in client.get(INDEX).content.decode()
-    codes = set_up(client)
+    codes = set_up_app(client)
     assert len(codes) == 10
     assert is_inside(client)
 
-    again = sign_in(site)
+    again = sign_in(site, BOSS)
     assert not again.is_signed_in
     again.post("/accounts/2fa/authenticate/", {"code": "00000000"})
     assert not again.is_signed_in
@@ -94,8 +76,7 @@ def test_djangos_own_login_form_is_gone(site: str, boss: User) -> None:
 
 
 def test_a_session_from_before_the_role_was_given_needs_a_factor_too() -> None:
-    user = User.objects.create_user("op@example.org", PASSWORD)
-    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    user = make_person("op@example.org")
     client = sign_in("admin", user.email)
     assert client.get("/").status_code == 403
     roles.role_grant_operator(user=user)
@@ -103,7 +84,7 @@ def test_a_session_from_before_the_role_was_given_needs_a_factor_too() -> None:
 
 
 def test_a_session_that_came_in_by_password_proves_the_factor_first(boss: User) -> None:
-    set_up(sign_in("superadmin"))
+    set_up_app(sign_in("superadmin", BOSS))
     codes = Authenticator.objects.get(user=boss, type="recovery_codes").wrap().get_unused_codes()
     old = SiteClient("superadmin")
     old.force_login(boss, has_factor=False)
@@ -115,8 +96,8 @@ def test_a_session_that_came_in_by_password_proves_the_factor_first(boss: User) 
 
 
 def test_a_password_alone_does_not_get_in_by_a_further_factor_or_new_codes(boss: User) -> None:
-    first = sign_in("superadmin")
-    set_up(first)
+    first = sign_in("superadmin", BOSS)
+    set_up_app(first)
     old = SiteClient("superadmin")
     old.force_login(boss, has_factor=False)
     old.post("/accounts/reauthenticate/", {"password": PASSWORD})
@@ -126,26 +107,26 @@ def test_a_password_alone_does_not_get_in_by_a_further_factor_or_new_codes(boss:
 
 
 def test_a_removed_factor_closes_the_sites_to_sessions_that_came_in_by_it(boss: User) -> None:
-    client = sign_in("superadmin")
-    set_up(client)
+    client = sign_in("superadmin", BOSS)
+    set_up_app(client)
     factors.factors_remove(user=boss)
     assert client.get("/")["Location"] == INDEX
-    set_up(client)
+    set_up_app(client)
     assert is_inside(client)
 
 
 def test_the_first_factor_ends_the_other_sessions(boss: User) -> None:
-    other = sign_in("user")
-    own = sign_in("superadmin")
+    other = sign_in("user", BOSS)
+    own = sign_in("superadmin", BOSS)
     assert other.is_signed_in
-    set_up(own)
+    set_up_app(own)
     assert not other.is_signed_in
     assert is_inside(own)
 
 
 def test_new_recovery_codes_do_not_shut_out_who_came_in_by_an_old_one(boss: User) -> None:
-    codes = set_up(sign_in("superadmin"))
-    client = sign_in("superadmin")
+    codes = set_up_app(sign_in("superadmin", BOSS))
+    client = sign_in("superadmin", BOSS)
     client.post("/accounts/2fa/authenticate/", {"code": codes[0]})
     assert is_inside(client)
     client.post("/accounts/2fa/recovery-codes/generate/")
@@ -153,7 +134,7 @@ def test_new_recovery_codes_do_not_shut_out_who_came_in_by_an_old_one(boss: User
 
 
 def test_secrets_of_factors_are_encrypted_at_rest(boss: User) -> None:
-    client = sign_in("superadmin")
+    client = sign_in("superadmin", BOSS)
     page = client.get(ACTIVATE).content.decode()
     secret = re.search(r'id="totp-secret">([A-Z2-7]+)<', page)
     assert secret
