@@ -6,20 +6,19 @@ from typing import Any
 import openai
 import pytest
 
+from tests.conformance.conftest import MODEL, QUESTION, Tiny
 from tests.conformance.test_foreign_instance import foreign
 from tests.sites import Site, wait_until
 
-MODEL = "motherfluxer-tiny"
-# Any: the client's types want its own TypedDicts; users write plain dictionaries.
-QUESTION: Any = [{"role": "user", "content": "What is MotherFluxer?"}]
-
 
 @pytest.fixture(scope="module")
-def client(shared_site: Site, tiny_key: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{shared_site.url}/v1", api_key=tiny_key, max_retries=0)
+def client(tiny: Tiny) -> openai.OpenAI:
+    return openai.OpenAI(base_url=tiny.url, api_key=tiny.key, max_retries=0)
 
 
-def test_streamed_pieces_joined_are_the_unstreamed_answer(client: openai.OpenAI) -> None:
+def test_streamed_pieces_joined_are_the_unstreamed_answer(
+    client: openai.OpenAI, tiny: Tiny
+) -> None:
     whole = client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0)
     stream = client.chat.completions.create(
         model=MODEL,
@@ -30,9 +29,7 @@ def test_streamed_pieces_joined_are_the_unstreamed_answer(client: openai.OpenAI)
     )
     chunks = list(stream)
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-    assert text == whole.choices[0].message.content
-    assert "MotherFluxer" in text
-    assert len(chunks) > 4
+    assert text == whole.choices[0].message.content == tiny.answer
     assert chunks[-1].usage == whole.usage
     assert whole.usage is not None
     assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
@@ -78,12 +75,20 @@ def test_errors_become_the_clients_exceptions(client: openai.OpenAI, shared_site
         stranger.models.list()
 
 
-async def test_async_client_streams(client: openai.OpenAI) -> None:
+async def test_async_client_streams(client: openai.OpenAI, tiny: Tiny) -> None:
     async with openai.AsyncOpenAI(base_url=client.base_url, api_key=client.api_key) as aclient:
         create = aclient.chat.completions.create
-        stream = await create(model=MODEL, messages=QUESTION, stream=True)
+        stream = await create(model=MODEL, messages=QUESTION, temperature=0, stream=True)
         text = "".join([c.choices[0].delta.content or "" async for c in stream])
-    assert "MotherFluxer" in text
+    assert text == tiny.answer
+
+
+def test_completion_from_before_chats_is_the_same_answer(client: openai.OpenAI, tiny: Tiny) -> None:
+    create, prompt = client.completions.create, QUESTION[0]["content"]
+    whole = create(model=MODEL, prompt=prompt, temperature=0)
+    assert whole.choices[0].text == tiny.answer
+    stream = create(model=MODEL, prompt=prompt, temperature=0, stream=True)
+    assert "".join(chunk.choices[0].text for chunk in stream) == tiny.answer
 
 
 @pytest.fixture
