@@ -23,7 +23,7 @@ _ERROR_TYPES: Final = {
 def message_body(answer: Answer) -> dict[str, Any]:
     """Return a whole message."""
     return _message(answer.head) | {
-        "content": [{"type": "text", "text": answer.text, "citations": None}],
+        "content": [{"type": "text", "text": answer.text}],
         "stop_reason": _STOP_REASONS[answer.finish_reason],
         "usage": _usage(answer.usage),
     }
@@ -82,7 +82,7 @@ class MessageEventWriter(EventWriter):
 
     def opening(self) -> bytes:
         """Return the events that say that a text comes."""
-        block = {"type": "text", "text": "", "citations": None}
+        block = {"type": "text", "text": ""}
         opened = event_write("content_block_start", {"index": 0, "content_block": block})
         return self._begun() + opened
 

@@ -154,6 +154,8 @@ def _turn(found: Mapping[str, Any], where: str) -> Message:
     kind = found.get("type")
     if isinstance(kind, str) and kind != "message":
         words = f"Only messages can be read, not {kind[:SHOWN_CHARS]!r}."
+        if kind == "item_reference":
+            words += " Nothing is stored here: send the message itself, and store as false."
         refuse_unsupported(f"{where}.type", words)
     turn = struct_convert(found, InputMessage, where)
     at = f"{where}.content"

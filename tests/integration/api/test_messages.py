@@ -60,7 +60,7 @@ async def test_a_question_is_answered_whole(instance: Instance) -> None:
         "type": "message",
         "role": "assistant",
         "model": "lab/echo",
-        "content": [{"type": "text", "text": "Hello", "citations": None}],
+        "content": [{"type": "text", "text": "Hello"}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "usage": {

@@ -44,6 +44,10 @@ def test_a_stream_is_the_whole_message_in_pieces(
     assert joined == body
 
 
+def test_a_text_block_holds_what_strict_clients_know_and_no_more() -> None:
+    assert message_body(answer("Hi"))["content"] == [{"type": "text", "text": "Hi"}]
+
+
 @pytest.mark.parametrize(("reason", "told"), [("stop", "end_turn"), ("length", "max_tokens")])
 def test_a_message_says_why_it_ended(reason: str, told: str) -> None:
     assert message_body(answer("Hi", reason))["stop_reason"] == told

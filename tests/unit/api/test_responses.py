@@ -178,6 +178,11 @@ def test_nothing_is_ignored(parameters: dict[str, object], param: str) -> None:
     assert refusal(**parameters) == ("unsupported_parameter", param)
 
 
+def test_a_client_that_refers_to_what_is_stored_is_told_what_to_do() -> None:
+    with pytest.raises(ApiError, match="store as false"):
+        parse(input=[{"type": "item_reference", "id": "msg_1"}])
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
