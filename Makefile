@@ -30,6 +30,7 @@ bench: $(VENV)/.installed-dev ## measure, and print tables
 	@$(PY) -m benchmarks.first_token
 	@$(PY) -m benchmarks.decision_cost
 	@$(PY) -m benchmarks.router_latency
+	@$(PY) -m benchmarks.api_cost
 	@$(PY) -m benchmarks.engine_batching
 
 lock: $(VENV)/.installed-dev ## write requirements/*.txt and the container's anew from the *.in

@@ -5,13 +5,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from functools import cache
+from typing import Protocol
 from zlib import crc32
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from limits.aio.storage import MemoryStorage, RedisStorage
-from redis.asyncio import BlockingConnectionPool
+from limits.aio.storage import MemoryStorage
+from limits.storage import RedisStorage
 from redis.exceptions import RedisError
 
 from apps.api.conf import CONF
@@ -51,20 +52,67 @@ class Quota:
         ]
 
 
+@dataclass(slots=True)
+class _Lease:
+    """Requests of one window that this process may let through without asking again.
+
+    taken: those that were taken of the window when this process last asked, its own included.
+    asking: the question for more that is under way; all who wait for it get its outcome.
+    """
+
+    window: int
+    free: int = 0
+    taken: int = 0
+    asking: asyncio.Task[None] | None = None
+
+
 class RequestCounter:
-    """Counts by key in windows of a minute; no two keys' windows need begin together."""
+    """Counts by key in windows of a minute; no two keys' windows need begin together.
+
+    Several requests are taken at once, for asking a counter elsewhere costs more than all else. Of
+    what is left only a small share is taken, so that little of it lies unused where nobody asks.
+    """
 
     def __init__(self, counters: Counters, *, clock: Callable[[], float] = time.time) -> None:
         self._counters = counters
         self._clock = clock
+        self._leases: dict[str, _Lease] = {}
 
     async def take(self, key_id: str, limit: int) -> Quota:
         """Count one request."""
         now = int(self._clock()) + crc32(key_id.encode()) % CONF.limit_window_s
         window, passed_s = divmod(now, CONF.limit_window_s)
+        resets_in_s = CONF.limit_window_s - passed_s
+        lease = self._lease(key_id, window)
+        while not lease.free and lease.taken < limit:
+            if lease.asking is None:
+                lease.asking = asyncio.create_task(self._extend(lease, key_id, limit))
+            await asyncio.shield(lease.asking)
+        if not lease.free:
+            return Quota(limit, limit + 1, resets_in_s)
+        lease.free -= 1
+        return Quota(limit, min(lease.taken, limit) - lease.free, resets_in_s)
+
+    def _lease(self, key_id: str, window: int) -> _Lease:
+        lease = self._leases.get(key_id)
+        if lease is not None and lease.window == window:
+            return lease
+        if len(self._leases) >= CONF.leases_count:
+            self._leases.clear()
+        lease = self._leases[key_id] = _Lease(window)
+        return lease
+
+    async def _extend(self, lease: _Lease, key_id: str, limit: int) -> None:
+        """Take more of the window."""
+        wanted = max(1, (limit - lease.taken) // CONF.lease_parts_count)
         # Kept for longer than the window: the clocks of processes differ.
-        used = await self._counters.incr(f"{key_id}/{window}", 2 * CONF.limit_window_s)
-        return Quota(limit, used, CONF.limit_window_s - passed_s)
+        expiry_s = 2 * CONF.limit_window_s
+        try:
+            taken = await self._counters.incr(f"{key_id}/{lease.window}", expiry_s, amount=wanted)
+        finally:
+            lease.asking = None
+        lease.taken = taken
+        lease.free = max(0, min(wanted, limit - (taken - wanted)))
 
 
 async def request_count(exchange: Exchange, caller: Caller) -> None:
@@ -83,32 +131,28 @@ async def request_count(exchange: Exchange, caller: Caller) -> None:
         raise ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, words, retry_after_s=retry_after_s)
 
 
-# Redis' connections belong to the event loop that opened them.
-_counters: WeakKeyDictionary[asyncio.AbstractEventLoop, RequestCounter] = WeakKeyDictionary()
+def counters_of(url: str | None) -> Counters:
+    """Return counters in Redis, or in memory where there is none."""
+    return RedisCounters(url) if url else MemoryStorage()
 
 
+class RedisCounters:
+    """Counters that all processes share.
+
+    The blocking client in threads: its connections outlive event loops, and close by themselves.
+    """
+
+    def __init__(self, url: str) -> None:
+        storage = RedisStorage(
+            url.replace("unix://", "redis+unix://", 1),
+            key_prefix="motherfluxer-api-requests",
+            socket_timeout=CONF.redis_timeout_s,
+            socket_connect_timeout=CONF.redis_timeout_s,
+        )
+        self.incr = sync_to_async(storage.incr, thread_sensitive=False)
+
+
+@cache
 def _counter() -> RequestCounter:
-    loop = asyncio.get_running_loop()
-    counter = _counters.get(loop)
-    if counter is None:
-        url = settings.REDIS_URL
-        counter = RequestCounter(redis_counters(url) if url else MemoryStorage())
-        _counters[loop] = counter
-    return counter
-
-
-def redis_counters(url: str) -> RedisStorage:
-    """Return counters that all processes share."""
-    pool: Any = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONF.redis_connections_count,
-        timeout=CONF.redis_timeout_s,
-        socket_timeout=CONF.redis_timeout_s,
-        socket_connect_timeout=CONF.redis_timeout_s,
-    )
-    return RedisStorage(
-        "async+redis://",
-        implementation="redispy",
-        key_prefix="motherfluxer-api-requests",
-        connection_pool=pool,
-    )
+    """Return this process's counter."""
+    return RequestCounter(counters_of(settings.REDIS_URL))

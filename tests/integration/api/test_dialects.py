@@ -78,7 +78,7 @@ async def test_a_request_sent_again_gets_the_same_answer_and_no_job(
     assert isinstance(gate, OneKeyGate)
     assert gate.records == [
         CallRecord(
-            key_id="known",
+            key_id=gate.caller.key_id,
             user_id=7,
             model_name="lab/echo",
             prompt_tokens=3,

@@ -1,32 +1,36 @@
 """What a key is held to: its minute's requests, its models; and what is counted of its answers."""
 
 import asyncio
+import dataclasses
+import secrets
+import time
 from typing import Any
 
 import pytest
+from django.conf import settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from apps.api import request_limits
-from apps.api.request_limits import RequestCounter
+from apps.api.request_limits import RequestCounter, counters_of
 from apps.router import ports
 from apps.router.live.runtime import LiveRouter
 from apps.router.ports import Caller, CallRecord
 from apps.router.services import job_cancel
-from tests.integration.api.rig import CALLER, Call, Instance, OneKeyGate, call, chat
+from tests.integration.api.rig import Call, Instance, OneKeyGate, call, chat
 
 
 class ScopedGate(OneKeyGate):
     """Knows one key by a scope that a test gives it, and where it came from last."""
 
-    def __init__(self, **scope: object) -> None:
+    def __init__(self, **scope: Any) -> None:
         super().__init__()
-        self.scope = scope
+        self.caller = dataclasses.replace(self.caller, **scope)
         self.address: str | None = None
 
     async def identify(self, token: str | None, *, address: str = "") -> Caller | None:
-        """Return the caller with its scope."""
+        """Return the caller."""
         self.address = address
-        return Caller(requester="user:7", user_id=7, key_id="known", **self.scope)  # type: ignore[arg-type]
+        return await super().identify(token, address=address)
 
 
 class AwayCounters:
@@ -37,7 +41,7 @@ class AwayCounters:
         raise RedisConnectionError("away")
 
 
-def scoped(monkeypatch: pytest.MonkeyPatch, **scope: object) -> ScopedGate:
+def scoped(monkeypatch: pytest.MonkeyPatch, **scope: Any) -> ScopedGate:
     gate = ScopedGate(**scope)
     monkeypatch.setattr(ports.caller_gate, "_object", gate)
     return gate
@@ -51,12 +55,23 @@ def left(reply: Call) -> tuple[str, str]:
 
 
 @pytest.fixture
-def records(router: LiveRouter) -> list[CallRecord]:
-    gate = ports.caller_gate.get()
-    assert isinstance(gate, OneKeyGate)
-    return gate.records
+def gate(router: LiveRouter) -> OneKeyGate:
+    """Return the gate that knows one key."""
+    found = ports.caller_gate.get()
+    assert isinstance(found, OneKeyGate)
+    return found
 
 
+@pytest.fixture
+def still_minute(monkeypatch: pytest.MonkeyPatch) -> RequestCounter:
+    """Count requests as the settings say, in a minute that does not pass."""
+    now = time.time()
+    counter = RequestCounter(counters_of(settings.REDIS_URL), clock=lambda: now)
+    monkeypatch.setattr(request_limits, "_counter", lambda: counter)
+    return counter
+
+
+@pytest.mark.usefixtures("still_minute")
 async def test_every_answer_says_what_is_left_of_the_minute(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,12 +90,22 @@ async def test_every_answer_says_what_is_left_of_the_minute(
         assert 0 < int(refused.headers["retry-after"]) <= 60
 
 
+@pytest.mark.usefixtures("still_minute")
 async def test_a_key_without_a_figure_has_the_sites(
     router: LiveRouter, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.API_REQUESTS_PER_MINUTE = 2
-    scoped(monkeypatch)
+    scoped(monkeypatch, requests_per_minute=None)
     assert [(await call("GET", "/v1/models").end()).status for _ in range(3)] == [200, 200, 429]
+
+
+async def test_processes_count_together(still_minute: RequestCounter) -> None:
+    key_id = secrets.token_hex(6)
+    others = [RequestCounter(still_minute._counters, clock=still_minute._clock) for _ in range(3)]
+    counters = [still_minute, *others]
+    asked = [counter.take(key_id, 60) for _ in range(30) for counter in counters]
+    quotas = await asyncio.gather(*asked)
+    assert sum(quota.used <= quota.limit for quota in quotas) == 60
 
 
 async def test_who_is_not_known_is_told_nothing_of_limits(router: LiveRouter) -> None:
@@ -129,17 +154,17 @@ async def test_the_gate_hears_where_a_request_comes_from(
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_a_whole_answer_is_counted(
-    instance: Instance, records: list[CallRecord], is_streamed: bool
+    instance: Instance, gate: OneKeyGate, is_streamed: bool
 ) -> None:
     asked = chat(stream=is_streamed)
     job = await instance.job()
     instance.say(job, "a", "b")
     instance.finish(job)
     await asked.end()
-    assert records == [
+    assert gate.records == [
         CallRecord(
-            key_id=CALLER.key_id,
-            user_id=CALLER.user_id,
+            key_id=gate.caller.key_id,
+            user_id=7,
             model_name="lab/echo",
             prompt_tokens=3,
             completion_tokens=2,
@@ -149,7 +174,7 @@ async def test_a_whole_answer_is_counted(
 
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_what_was_given_of_a_stopped_answer_is_counted(
-    instance: Instance, records: list[CallRecord], is_streamed: bool
+    instance: Instance, gate: OneKeyGate, is_streamed: bool
 ) -> None:
     asked = chat("Hello" * 4, stream=is_streamed)
     job = await instance.job()
@@ -158,12 +183,12 @@ async def test_what_was_given_of_a_stopped_answer_is_counted(
         await asked.body_holding(b"b")
     asked.hang_up()
     await asked.end()
-    [record] = records
+    [record] = gate.records
     assert (record.prompt_tokens, record.completion_tokens) == (5, 2)
 
 
 async def test_an_answer_that_never_began_or_failed_is_not_counted(
-    instance: Instance, records: list[CallRecord]
+    instance: Instance, gate: OneKeyGate
 ) -> None:
     first = chat("running")
     job = await instance.job()
@@ -177,4 +202,4 @@ async def test_an_answer_that_never_began_or_failed_is_not_counted(
     stopped = chat("stopped")
     job_cancel(job_id=(await instance.job()).job, reason="by hand")
     assert (await stopped.end()).status == 502
-    assert records == []
+    assert gate.records == []

@@ -1,5 +1,7 @@
 """The minutes in which a key's requests are counted."""
 
+import asyncio
+
 import pytest
 
 from apps.api.request_limits import Quota, RequestCounter
@@ -10,9 +12,12 @@ class Counters:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.calls = 0
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a counter."""
+        self.calls += 1
+        await asyncio.sleep(0)
         self.counts[key] = self.counts.get(key, 0) + amount
         return self.counts[key]
 
@@ -46,6 +51,37 @@ async def test_keys_are_counted_by_themselves_and_not_all_from_one_moment() -> N
     quotas = [await counter.take(f"key-{n}", 5) for n in range(50)]
     assert {quota.used for quota in quotas} == {1}
     assert len({quota.resets_in_s for quota in quotas}) > 10
+
+
+def is_through(quota: Quota) -> bool:
+    return quota.used <= quota.limit
+
+
+async def test_a_limit_is_exact_and_seldom_asked_for() -> None:
+    counters = Counters()
+    counter = RequestCounter(counters, clock=Clock())
+    for used in range(1, 601):
+        assert (await counter.take("key", 600)).used == used
+    assert not is_through(await counter.take("key", 600))
+    assert counters.calls < 150
+    asked = counters.calls
+    assert not is_through(await counter.take("key", 600))
+    assert counters.calls == asked  # who is refused costs nothing
+
+
+@pytest.mark.parametrize("limit", [1, 5, 64, 600])
+async def test_processes_together_let_no_more_through_and_hardly_less(limit: int) -> None:
+    counters, clock = Counters(), Clock()
+    processes = [RequestCounter(counters, clock=clock) for _ in range(4)]
+    asked = [process.take("key", limit) for _ in range(limit) for process in processes]
+    through = sum(is_through(quota) for quota in await asyncio.gather(*asked))
+    assert through == limit
+    others = [RequestCounter(counters, clock=clock) for _ in range(3)]
+    for other in others:  # each takes a share that nobody comes for
+        await other.take("idle", limit)
+    left = [await processes[0].take("idle", limit) for _ in range(limit)]
+    least = limit - 3 - 3 * (limit // 32)
+    assert least <= sum(map(is_through, left)) <= max(0, limit - 3)
 
 
 @pytest.mark.parametrize(
