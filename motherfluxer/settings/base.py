@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.accounts.guarding.even_time.EvenTimeMiddleware",
     "apps.accounts.guarding.middleware.DeviceMiddleware",
     "apps.accounts.leaving.middleware.LeavingMiddleware",
     "motherfluxer.entrance.EntranceMiddleware",
@@ -134,8 +135,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 
 AUTH_USER_MODEL = "accounts.User"
-# Django's own besides would look at each password twice; this one extends it.
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["apps.accounts.guarding.backend.EvenBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -168,6 +168,7 @@ ACCOUNT_FORMS = {
     "signup": "apps.accounts.guarding.forms.QuietSignupForm",
 }
 ACCOUNTS_IN_BACKGROUND = True  # mails are sent after the page is answered
+ACCOUNTS_EVEN_STEP_S = 0.5  # a sign-up is answered at full steps of this
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 MFA_FORMS = {

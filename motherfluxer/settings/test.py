@@ -25,6 +25,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEMO_ADDRESS_LIMIT = DEMO_CEILING = "100000/hour"
 DEMO_ADDRESS_RUNNING = 1000
 ACCOUNTS_IN_BACKGROUND = False
+ACCOUNTS_EVEN_STEP_S = 0.0
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Tests share one cache; those about the limits set their own.
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": dict.fromkeys(REST_LIMITS)}

@@ -1,0 +1,41 @@
+"""Lets the answer to a sign-up come at full half seconds, whatever was to be done for it.
+
+A new account is written, a known address is not: with the hash and the mail the same for both, that
+is the difference that is left, and it is a few milliseconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+_EVENED = frozenset({"account_signup"})
+
+
+def wait_s(took_s: float, step_s: float) -> float:
+    """Return how long to wait so that an answer comes at a whole number of steps."""
+    return -took_s % step_s if step_s else 0.0
+
+
+class EvenTimeMiddleware:
+    """Waits, holding no thread."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer at once, or a little later."""
+        began = time.monotonic()
+        response = await self.get_response(request)
+        match = request.resolver_match
+        if request.method == "POST" and match is not None and match.url_name in _EVENED:
+            await asyncio.sleep(wait_s(time.monotonic() - began, settings.ACCOUNTS_EVEN_STEP_S))
+        return response

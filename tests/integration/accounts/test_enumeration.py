@@ -1,0 +1,195 @@
+"""Whether an address is known here is told by nothing: words, cookies, mails, hashes, queries."""
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core import mail
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.accounts import background
+from apps.accounts.guarding.even_time import wait_s
+from apps.accounts.models import User
+from tests.clients import SiteClient
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery"
+KNOWN = "known@example.org"
+UNKNOWN = "other@example.org"
+PAGES = {
+    "/accounts/login/": lambda address: {"login": address, "password": "wrong horse"},
+    "/accounts/password/reset/": lambda address: {"email": address},
+    "/accounts/signup/": lambda address: {
+        "email": address,
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    },
+}
+ALL_PAGES = pytest.mark.parametrize("path", PAGES)
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[User]:
+    user = User.objects.create_user(KNOWN, PASSWORD)
+    EmailAddress.objects.create(user=user, email=KNOWN, verified=True, primary=True)
+    yield user
+    cache.clear()
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every password that is hashed, in order."""
+    seen: list[str] = []
+    encode = MD5PasswordHasher.encode
+
+    def counted(self: MD5PasswordHasher, password: str, salt: str) -> str:
+        seen.append(password)
+        return encode(self, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counted)
+    return seen
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """What is put off until the page is answered."""
+    put_off: list[Callable[[], object]] = []
+    for name in ("adapter", "forms"):
+        monkeypatch.setattr(f"apps.accounts.guarding.{name}.in_background", put_off.append)
+    return put_off
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a stranger sees of a page and of the page that it leads to."""
+
+    status: int
+    location: str
+    cookies: tuple[str, ...]
+    words: str
+
+
+def _send(path: str, address: str) -> Seen:
+    browser = SiteClient("user")
+    browser.get(path)
+    answer: Any = browser.post(path, PAGES[path](address))
+    location = answer.headers.get("Location", "")
+    page = browser.get(location) if location else answer
+    return Seen(
+        answer.status_code,
+        location,
+        tuple(sorted(browser.cookies)),
+        _plain(page.content.decode(), address),
+    )
+
+
+def _plain(page: str, address: str) -> str:
+    """Return a page without what is new in each."""
+    page = re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", page)
+    return page.replace(address, "ADDRESS")
+
+
+@ALL_PAGES
+def test_the_pages_are_the_same(path: str) -> None:
+    assert _send(path, KNOWN) == _send(path, UNKNOWN)
+
+
+@ALL_PAGES
+def test_as_many_passwords_are_hashed(path: str, hashes: list[str]) -> None:
+    counts = []
+    for address in (KNOWN, UNKNOWN):
+        hashes.clear()
+        _send(path, address)
+        counts.append(len(hashes))
+    assert counts[0] == counts[1] == (0 if "reset" in path else 1)
+
+
+@ALL_PAGES
+def test_as_many_mails_are_sent_and_none_before_the_answer(
+    path: str, jobs: list[Callable[[], object]]
+) -> None:
+    sent = []
+    for address in (KNOWN, UNKNOWN):
+        mail.outbox.clear()
+        jobs.clear()
+        _send(path, address)
+        assert mail.outbox == []
+        sent.append(len(jobs))
+    assert sent[0] == sent[1] == (0 if "login" in path else 1)
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password/reset/"])
+def test_as_many_queries_are_made_before_the_answer(
+    path: str, jobs: list[Callable[[], object]]
+) -> None:
+    counts = []
+    for address in (KNOWN, UNKNOWN):
+        with CaptureQueriesContext(connection) as queries:
+            _send(path, address)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_an_account_without_a_password_costs_a_hash_as_well(hashes: list[str]) -> None:
+    User.objects.create_user("social@example.org")
+    hashes.clear()
+    _send("/accounts/login/", "social@example.org")
+    assert len(hashes) == 1
+
+
+def test_the_answer_to_a_sign_up_comes_at_full_steps() -> None:
+    assert wait_s(0.1, 0.5) == pytest.approx(0.4)
+    assert wait_s(0.6, 0.5) == pytest.approx(0.4)
+    assert wait_s(0.5, 0.5) == 0.0
+    assert wait_s(0.1, 0.0) == 0.0
+
+
+def test_a_sign_up_waits_for_its_step(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("apps.accounts.guarding.even_time.asyncio.sleep", sleep)
+    settings.ACCOUNTS_EVEN_STEP_S = 1000.0
+    _send("/accounts/signup/", UNKNOWN)
+    _send("/accounts/login/", UNKNOWN)
+    assert len(waited) == 1
+    assert 900.0 < waited[0] < 1000.0
+
+
+def test_whoever_adds_a_known_address_to_an_account_learns_nothing() -> None:
+    pages = []
+    for address in (KNOWN, UNKNOWN):
+        browser = SiteClient("user")
+        browser.force_login(User.objects.create_user(f"asks-for-{address}", PASSWORD))
+        browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        answer: Any = browser.post("/accounts/email/", {"action_add": "", "email": address})
+        location = answer.headers.get("Location", "")
+        page = browser.get(location).content.decode() if location else answer.content.decode()
+        pages.append((answer.status_code, location, _plain(page, address)))
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_real_life_the_mail_comes_from_a_thread(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.ACCOUNTS_IN_BACKGROUND = True
+    monkeypatch.setattr(background, "_LATER_S", (0.0, 0.0))
+    begun: list[Future[None]] = []
+    submit = background._threads.submit
+    monkeypatch.setattr(background._threads, "submit", lambda *job: begun.append(submit(*job)))
+    _send("/accounts/password/reset/", KNOWN)
+    for nth in range(2):  # the mail is a job that the first one begins
+        begun[nth].result(timeout=30)
+    [message] = mail.outbox
+    assert message.to == [KNOWN]
+    assert "http://user.motherfluxer.localhost/accounts/password/reset/key/" in str(message.body)
