@@ -16,9 +16,10 @@ class AccountsConf:
     api_key_days: int = 3_650
     api_key_expires_soon_days: int = 7
     api_keys_of_user_count: int = 50
+    api_keys_a_day_count: int = 100
     usage_waiting_count: int = 10_000
     usage_model_name_chars: int = 200
-    usage_kept_days: int = 400
+    usage_kept_days: int = 400  # keys that have ended, too
     usage_tokens_of_call_count: int = 100_000_000
     password_bytes: int = 15
     first_run_file: str = "first-run.txt"

@@ -6,6 +6,7 @@ AccountError                base
 |-- ApiKeyNameError         the key's name cannot be used
 |-- ApiKeyScopeError        what the key is to be good for makes no sense
 |-- ApiKeyTooManyError      the user has as many live keys as one may have
+|-- ApiKeyTooOftenError     the user has made as many keys today as one may
 |-- ApiKeyUnknownError      the user has no such live key
 |-- ApiKeyExpiredError      the key has expired
 |-- ApiKeyRenewedError      the key's secret was renewed meanwhile
@@ -49,6 +50,13 @@ class ApiKeyTooManyError(AccountError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"There are {most} keys already. Revoke one that is not used first.")
+
+
+class ApiKeyTooOftenError(AccountError):
+    """The user has made as many keys today as one may, revoked ones included."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} keys were made within a day. Make more tomorrow.")
 
 
 class ApiKeyUnknownError(AccountError):

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from apps.accounts.keys.services import api_keys_remove_old
 from apps.accounts.leaving.services import accounts_delete_due
 from apps.accounts.usage.services import usage_remove_old
 
@@ -15,5 +16,6 @@ def delete_due() -> None:
 
 @shared_task(name="accounts.remove_old_usage")  # type: ignore[untyped-decorator]  # celery is untyped
 def remove_old_usage() -> None:
-    """Remove what keys used on days past their time."""
+    """Remove what keys used on days past their time, then the keys that ended before those."""
     usage_remove_old(now=timezone.now())
+    api_keys_remove_old(now=timezone.now())

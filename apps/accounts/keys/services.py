@@ -19,6 +19,7 @@ from apps.accounts.errors import (
     ApiKeyRenewedError,
     ApiKeyScopeError,
     ApiKeyTooManyError,
+    ApiKeyTooOftenError,
     ApiKeyUnknownError,
 )
 from apps.accounts.keys import selectors
@@ -57,17 +58,16 @@ def api_key_issue(
     refuses a name that the user has in use, so that a form sent again by a reload issues nothing.
     `is_from_site` lets a key have more requests than the site's figure: no user gives himself more.
 
-    Raises ApiKeyNameError, ApiKeyScopeError, ApiKeyTooManyError.
+    Raises ApiKeyNameError, ApiKeyScopeError, ApiKeyTooManyError, ApiKeyTooOftenError.
     """
     name = _checked_name(name)
     models = None if allowed_models is None else _checked_models(allowed_models)
     _check_limits(requests_per_minute, expires_at, is_from_site=is_from_site)
     User.objects.select_for_update().get(pk=user.pk)  # two at once would both find room
+    _check_room(user.pk)
     live = selectors.api_keys_live(user_id=user.pk)
     if is_name_fresh and live.filter(name=name).exists():
         raise ApiKeyNameError(f"There is a key named '{name}' already. Choose another name.")
-    if live.count() >= CONF.api_keys_of_user_count:
-        raise ApiKeyTooManyError(CONF.api_keys_of_user_count)
     token = make_token(API_KEY_PREFIX, secrets.randbelow)
     key = ApiKey.objects.create(
         user=user,
@@ -135,6 +135,14 @@ def api_keys_note_use(*, uses: Iterable[KeyUse]) -> None:
         )
 
 
+def api_keys_remove_old(*, now: datetime) -> int:
+    """Delete keys that ended long ago and whose figures are gone; return how many."""
+    long_ago = now - timedelta(days=CONF.usage_kept_days)
+    ended = Q(revoked_at__lt=long_ago) | Q(expires_at__lt=long_ago)
+    removed, _ = ApiKey.objects.filter(ended, usage=None).delete()
+    return removed
+
+
 def expiry_after(*, days: int) -> datetime:
     """Return the moment that is so many days from now. Raises ApiKeyScopeError."""
     if not 1 <= days <= CONF.api_key_days:
@@ -161,6 +169,14 @@ def _checked_models(names: Iterable[str]) -> list[str]:
         except msgspec.ValidationError as error:
             raise ApiKeyScopeError(f"'{name}' is not a model's name.") from error
     return chosen
+
+
+def _check_room(user_id: int) -> None:
+    if selectors.api_keys_live(user_id=user_id).count() >= CONF.api_keys_of_user_count:
+        raise ApiKeyTooManyError(CONF.api_keys_of_user_count)
+    today = Q(created_at__gt=timezone.now() - timedelta(days=1))
+    if selectors.api_keys_of(user_id=user_id).filter(today).count() >= CONF.api_keys_a_day_count:
+        raise ApiKeyTooOftenError(CONF.api_keys_a_day_count)
 
 
 def _check_limits(

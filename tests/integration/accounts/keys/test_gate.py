@@ -244,6 +244,20 @@ async def test_several_processes_add_to_one_row(lab: Lab) -> None:
     assert await _rows() == [(date(2027, 3, 1), "lab/a", 100, 200, 100)]
 
 
+async def test_two_processes_that_add_to_the_same_rows_in_another_order_do_not_wait_for_each_other(
+    lab: Lab,
+) -> None:
+    models = [f"lab/{number}" for number in range(20)]
+    gates = [lab.another_process(), lab.another_process()]
+    for _ in range(10):
+        for gate, order in zip(gates, (models, models[::-1]), strict=True):
+            lab.gate = gate
+            for model in order:
+                lab.record(model)
+        await asyncio.gather(*(gate.flush() for gate in gates))
+    assert {row[2] for row in await _rows()} == {20}
+
+
 async def test_nothing_is_lost_or_doubled_while_the_database_is_away(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,21 @@ def test_a_form_sent_again_creates_no_second_key(browser: SiteClient) -> None:
     assert ApiKey.objects.count() == 1
 
 
+def test_a_user_has_and_makes_only_so_many_keys(browser: SiteClient, user: User) -> None:
+    for number in range(50):
+        services.api_key_issue(user=user, name=str(number))
+    full = browser.post("/keys/new/", LAPTOP)
+    assert "There are 50 keys already" in full.content.decode()
+    ApiKey.objects.update(revoked_at=timezone.now())
+    for number in range(50):
+        services.api_key_issue(user=user, name=str(number))
+    ApiKey.objects.update(revoked_at=timezone.now())
+    often = browser.post("/keys/new/", LAPTOP)
+    assert "within a day" in often.content.decode()
+    ApiKey.objects.update(created_at=timezone.now() - timedelta(days=1))
+    assert browser.post("/keys/new/", LAPTOP).status_code == 200
+
+
 def test_a_key_bears_what_was_chosen(browser: SiteClient) -> None:
     chosen = {"models": ["any", "lab/b"], "requests_per_minute": 20, "may_manage": "on"}
     browser.post("/keys/new/", {"name": "ci", "expires": "30", **chosen})

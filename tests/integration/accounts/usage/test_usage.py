@@ -129,6 +129,21 @@ def test_days_past_their_time_are_removed(key: ApiKey) -> None:
     assert list(KeyUsage.objects.values_list("day", flat=True)) == kept[1:]
 
 
+@pytest.mark.django_db
+def test_a_key_that_ended_goes_when_its_last_figures_have_gone(key: ApiKey, user: User) -> None:
+    long_ago = timezone.now() - timedelta(days=401)
+    expired, _ = keys.api_key_issue(user=user, name="expired")
+    revoked, _ = keys.api_key_issue(user=user, name="revoked")
+    ApiKey.objects.filter(pk=expired.pk).update(expires_at=long_ago)
+    ApiKey.objects.filter(pk=revoked.pk).update(revoked_at=long_ago)
+    used(revoked, today() - timedelta(days=400))
+    remove_old_usage()
+    assert set(ApiKey.objects.values_list("name", flat=True)) == {"laptop", "revoked"}
+    KeyUsage.objects.update(day=today() - timedelta(days=401))
+    remove_old_usage()
+    assert set(ApiKey.objects.values_list("name", flat=True)) == {"laptop"}
+
+
 @pytest.fixture
 async def reader(transactional_db: None) -> AsyncIterator[User]:
     yield await sync_to_async(User.objects.create_user)("reader@example.org", "x")
