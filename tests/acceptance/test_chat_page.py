@@ -256,7 +256,7 @@ def test_registered_user_signs_out_and_in_again(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("Email").fill("reader@example.org")
     page.get_by_label("Password").fill("correct-horse-9")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_test_id("composer")).to_be_visible()
 
 
