@@ -9,6 +9,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts.keys.rest import ApiKeyViewSet
 from apps.accounts.models import User
 
 
@@ -39,4 +40,4 @@ class AccountViewSet(viewsets.GenericViewSet[Any]):
         return Response(self.get_serializer(request.user).data)
 
 
-ROUTES = [("account", AccountViewSet)]
+ROUTES = [("account", AccountViewSet), ("keys", ApiKeyViewSet)]

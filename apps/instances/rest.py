@@ -40,8 +40,11 @@ class IsOperator(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Refuse those who are none, in words that say what is missing."""
         user = cast(Any, request.user)
-        if not user.is_operator:
-            raise PermissionDenied("This is for operators.", code=ErrorCode.PERMISSION_DENIED)
+        if not getattr(user, "is_operator", False):
+            raise PermissionDenied("This is for operators.")
+        if request.auth is None and not getattr(user, "has_second_factor", True):
+            words = "Operators need a second factor: set one up, then sign in with it."
+            raise PermissionDenied(words, code=ErrorCode.SECOND_FACTOR_REQUIRED)
         return True
 
 

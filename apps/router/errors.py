@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     KEY_MAY_NOT_MANAGE = "key_may_not_manage"
     PERMISSION_DENIED = "permission_denied"
     SECOND_FACTOR_REQUIRED = "second_factor_required"
+    REAUTHENTICATION_REQUIRED = "reauthentication_required"
     CSRF_FAILED = "csrf_failed"
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     REQUEST_TOO_LARGE = "request_too_large"
@@ -66,6 +67,7 @@ _HTTP_STATUS = {
     ErrorCode.KEY_MAY_NOT_MANAGE: 403,
     ErrorCode.PERMISSION_DENIED: 403,
     ErrorCode.SECOND_FACTOR_REQUIRED: 403,
+    ErrorCode.REAUTHENTICATION_REQUIRED: 403,
     ErrorCode.CSRF_FAILED: 403,
     ErrorCode.UNSUPPORTED_PARAMETER: 400,
     ErrorCode.REQUEST_TOO_LARGE: 413,

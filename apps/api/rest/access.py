@@ -60,4 +60,6 @@ class MayManage(IsAuthenticated):
         if isinstance(request.auth, Caller) and not request.auth.may_manage:
             words = "This API key is good for /v1 alone: it may not manage."
             raise PermissionDenied(words, code=ErrorCode.KEY_MAY_NOT_MANAGE)
+        if not getattr(request.user, "may_act", True):
+            raise PermissionDenied("This account is to be deleted: nothing can be done with it.")
         return True
