@@ -12,7 +12,7 @@ unexport PORT
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock
+.PHONY: help run test check bench fuzz lock
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -32,6 +32,9 @@ bench: $(VENV)/.installed-dev ## measure, and print tables
 	@$(PY) -m benchmarks.router_latency
 	@$(PY) -m benchmarks.api_cost
 	@$(PY) -m benchmarks.engine_batching
+
+fuzz: $(VENV)/.installed-dev ## let schemathesis ask the API whatever its schema allows, over 10,000 times
+	@$(PY) -m tests.fuzzing
 
 lock: $(VENV)/.installed-dev ## write requirements/*.txt and the container's anew from the *.in
 	@cd requirements && for name in base production model dev; do \

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
@@ -138,16 +138,20 @@ class CredentialFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyp
     """By name, and whether it was revoked."""
 
     name = django_filters.CharFilter("name")
-    is_revoked = django_filters.BooleanFilter("revoked_at", "isnull", exclude=True)
+    is_revoked = extend_schema_field(bool)(
+        django_filters.TypedChoiceFilter(
+            choices=[("true", "yes"), ("false", "no")],
+            coerce="true".__eq__,
+            field_name="revoked_at",
+            lookup_expr="isnull",
+            exclude=True,
+        )
+    )
 
 
 @extend_schema_view(
     create=extend_schema(
         responses={201: IssuedCredentialSerializer, 409: OpenApiTypes.OBJECT},
-    ),
-    destroy=extend_schema(
-        description="Revoke it. Its instances are cut off within a second.",
-        responses={204: None, 409: OpenApiTypes.OBJECT},
     ),
 )
 @method_decorator(never_cache, name="dispatch")
@@ -185,11 +189,13 @@ class CredentialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Operat
             issued = services.credential_rotate(credential_id=self.get_object().pk)
         return self._shown_once(*issued)
 
-    def destroy(self, request: Request, id: str) -> Response:
-        """Revoke it."""
+    @extend_schema(request=None, responses={200: CredentialSerializer, 409: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, id: str) -> Response:
+        """Revoke it. Its instances are cut off within a second."""
         with _refusals():
-            services.credential_revoke(credential_id=self.get_object().pk)
-        return Response(status=204)
+            credential = services.credential_revoke(credential_id=self.get_object().pk)
+        return Response(self.get_serializer(credential).data)
 
     def _shown_once(self, credential: Credential, text: str) -> Response:
         shown = CredentialSerializer(credential, context=self.get_serializer_context()).data

@@ -6,7 +6,6 @@ from typing import Any, Final, ParamSpec, TypeVar
 import django_filters
 from asgiref.sync import async_to_sync
 from django.db.models import QuerySet
-from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers, viewsets
@@ -222,7 +221,7 @@ class DecisionViewSet(PublicView):
 
     serializer_class = DecisionSerializer
     filterset_class = DecisionFilter
-    filter_backends = (DjangoFilterBackend,)
+    filter_backends = viewsets.GenericViewSet.filter_backends[:1]  # type: ignore[misc]  # pages have their order
     pagination_class = NewestFirst
     lookup_value_converter = "slug"
     lookup_url_kwarg = "job_id"

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
@@ -45,7 +45,8 @@ class CountField(serializers.IntegerField):
 
     def to_internal_value(self, data: Any) -> int:
         """Take a number. Raises ValidationError."""
-        return super().to_internal_value(data) if type(data) is int else self.fail("invalid")
+        is_whole = type(data) is int or (isinstance(data, float) and data.is_integer())
+        return super().to_internal_value(int(data)) if is_whole else self.fail("invalid")
 
 
 class FlagField(serializers.BooleanField):
@@ -124,15 +125,19 @@ class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     """By name, and whether it was revoked."""
 
     name = django_filters.CharFilter("name")
-    is_revoked = django_filters.BooleanFilter("revoked_at", "isnull", exclude=True)
+    is_revoked = extend_schema_field(bool)(
+        django_filters.TypedChoiceFilter(
+            choices=[("true", "yes"), ("false", "no")],
+            coerce="true".__eq__,
+            field_name="revoked_at",
+            lookup_expr="isnull",
+            exclude=True,
+        )
+    )
 
 
 @extend_schema_view(
     create=extend_schema(responses={201: IssuedApiKeySerializer, 409: OpenApiTypes.OBJECT}),
-    destroy=extend_schema(
-        description="Revoke it. Within a second it is refused everywhere.",
-        responses={204: None, 409: OpenApiTypes.OBJECT},
-    ),
 )
 @method_decorator(never_cache, name="dispatch")
 class ApiKeyViewSet(
@@ -182,11 +187,13 @@ class ApiKeyViewSet(
             issued = services.api_key_rotate(user=_user(request), key_id=key_id, grace=grace)
         return self._shown_once(*issued)
 
-    def destroy(self, request: Request, id: str) -> Response:
-        """Revoke it."""
+    @extend_schema(request=None, responses={200: ApiKeySerializer, 409: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, id: str) -> Response:
+        """Revoke it. Within a second it is refused everywhere."""
         with _refusals():
-            services.api_key_revoke(user=_user(request), key_id=self.get_object().pk)
-        return Response(status=204)
+            key = services.api_key_revoke(user=_user(request), key_id=self.get_object().pk)
+        return Response(self.get_serializer(key).data)
 
     def _shown_once(self, key: ApiKey, text: str) -> Response:
         shown = ApiKeySerializer(key, context=self.get_serializer_context()).data

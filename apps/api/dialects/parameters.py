@@ -25,7 +25,7 @@ Metadata = Annotated[
 
 # What clients send although nothing changes by it, with the values for which that is so.
 SHARED_NEUTRAL: Final[dict[str, tuple[object, ...]]] = {"n": (1,), "logit_bias": ({},)}
-_NEUTRAL_OPTIONS: Final = {"include_obfuscation": (False,)}
+NEUTRAL_OPTIONS: Final = {"include_obfuscation": (False,)}
 
 
 class StreamOptions(Struct, frozen=True):
@@ -68,7 +68,7 @@ class SharedBody(Struct, frozen=True, kw_only=True):
         """Tell whether a stream ends with its usage. Raises ApiError."""
         if self.stream_options is None:
             return False
-        given = neutral_left_out(self.stream_options, _NEUTRAL_OPTIONS, "stream_options")
+        given = neutral_left_out(self.stream_options, NEUTRAL_OPTIONS, "stream_options")
         options = struct_convert(given, StreamOptions, "stream_options")
         if not self.stream:
             refuse_invalid("is allowed only together with stream", "stream_options")

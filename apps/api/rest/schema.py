@@ -2,7 +2,7 @@
 
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
@@ -14,10 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.api.rest.inference import KEY_SCHEME
 from apps.api.rest.problems import PROBLEM_TYPE
 from apps.router.errors import ErrorCode
-
-KEY_SCHEME: Final = "apiKey"
 
 
 class FaultSerializer(serializers.Serializer[Any]):

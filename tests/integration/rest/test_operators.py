@@ -80,9 +80,10 @@ def test_a_credential_is_rotated(ask_operator: Asker) -> None:
 
 def test_a_credential_is_revoked(ask_operator: Asker) -> None:
     made = issued(ask_operator)
-    assert ask_operator("DELETE", f"credentials/{made['id']}/").status == 204
+    revoke = f"credentials/{made['id']}/revoke/"
+    assert ask_operator("POST", revoke).json()["state"] == "revoked"
     assert selectors.tokens_ended(token_ids=frozenset({made["id"]})) == {made["id"]}
-    assert ask_operator("DELETE", f"credentials/{made['id']}/").problem["code"] == "conflict"
+    assert ask_operator("POST", revoke).problem["code"] == "conflict"
     for wanted, count in (("true", 1), ("false", 0)):
         assert ask_operator("GET", f"credentials/?is_revoked={wanted}").json()["count"] == count
 
@@ -116,7 +117,7 @@ def test_others_credentials_and_instances_are_not_there(ask_operator: Asker) -> 
     paths = (f"credentials/{other.credential.token_id}/", f"instances/{other.pk}/")
     for path in paths:
         assert ask_operator("GET", path).problem["code"] == "not_found"
-    assert ask_operator("DELETE", paths[0]).status == 404
+    assert ask_operator("POST", f"{paths[0]}revoke/").status == 404
     assert ask_operator("POST", f"{paths[0]}rotate/").status == 404
     assert Credential.objects.get().revoked_at is None
     for name in ("credentials", "instances"):
