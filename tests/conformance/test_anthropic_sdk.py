@@ -134,6 +134,13 @@ def test_a_key_may_be_a_token(shared_site: Site, tiny_key: str) -> None:
     assert client.messages.create(model=MODEL, max_tokens=5, messages=QUESTION).content
 
 
+def test_the_beta_client_is_answered_alike(client: anthropic.Anthropic, whole: Any) -> None:
+    create = client.beta.messages.create
+    asked: Any = {"model": MODEL, "max_tokens": 200, "messages": QUESTION, "extra_body": GREEDY}
+    answer = create(**asked, betas=["prompt-caching-2024-07-31"])
+    assert answer.content[0].text == whole.content[0].text
+
+
 def test_errors_become_the_clients_exceptions(client: anthropic.Anthropic) -> None:
     create = client.messages.create
     with pytest.raises(anthropic.NotFoundError) as unknown:

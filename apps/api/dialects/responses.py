@@ -43,13 +43,15 @@ NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
 }
 # What clients send back with an earlier answer, beside its text.
 NEUTRAL_OF_PART: Final[dict[str, tuple[object, ...]]] = {"annotations": ([],), "logprobs": ([],)}
+# Bounded, since an answer that repeats it may be kept for a while.
+Note = Annotated[str, Meta(max_length=512)]
 _TEXT_PARTS: Final = ("input_text", "output_text")
 
 
 class ResponsesBody(Struct, frozen=True, kw_only=True):
     """The body of a response: every parameter that is understood, but the neutral ones.
 
-    The last four are the client's own notes: read, checked, and not kept.
+    The last four are the client's own notes: read, checked, and repeated.
     """
 
     model: Annotated[str, Meta(min_length=1)]
@@ -61,9 +63,9 @@ class ResponsesBody(Struct, frozen=True, kw_only=True):
     stream: bool = False
     parallel_tool_calls: bool = True
     metadata: Metadata | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    user: str | None = None
+    prompt_cache_key: Note | None = None
+    safety_identifier: Note | None = None
+    user: Note | None = None
 
 
 class InputMessage(Struct, frozen=True, kw_only=True):

@@ -125,6 +125,17 @@ async def test_an_answer_goes_on_from_its_beginning_and_leaves_it_out(
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_beginning_needs_an_instance_that_can_go_on(
+    instance: Instance, router: LiveRouter, is_streamed: bool
+) -> None:
+    plain = frames.Model("lab/echo", 100, 50, capabilities=["chat"])
+    router.gateway.frame_received(frames.ModelsChanged([plain], 1), instance.link)
+    reply = await message(TURN, {"role": "assistant", "content": "One"}, stream=is_streamed).end()
+    assert (reply.status, error_of(reply)["type"]) == (502, "api_error")
+    assert "go on" in error_of(reply)["message"]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
 async def test_a_beginning_that_nothing_follows_is_no_answer_yet(
     instance: Instance, is_streamed: bool
 ) -> None:

@@ -134,6 +134,9 @@ INVALID: list[tuple[dict[str, object], str]] = [
     ({"metadata": {"a": 5}}, "metadata"),
     ({"metadata": {"a": "x" * 513}}, "metadata"),
     ({"user": "\ud800"}, "user"),
+    ({"user": "x" * 513}, "user"),
+    ({"prompt_cache_key": "x" * 513}, "prompt_cache_key"),
+    ({"safety_identifier": "x" * 513}, "safety_identifier"),
 ]
 
 
