@@ -152,7 +152,6 @@ class MessageText(Struct, frozen=True, forbid_unknown_fields=True):
 
     type: Literal["text"]
     text: str
-    citations: None
 
 
 class MessageUsage(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from apps.api.rest.endpoints import ENDPOINTS
 from apps.router import ports
 from apps.router.live.runtime import LiveRouter
 from apps.router.ports import Caller, CallRecord
@@ -44,6 +46,20 @@ def code_of(reply: Call) -> str:
     """Return an error's code, from where its dialect has it."""
     error = reply.json()["error"]
     return str(error["code"] if "code" in error else error["details"]["error_code"])
+
+
+@each_dialect
+@pytest.mark.parametrize("finish_reason", ["stop", "length"])
+async def test_an_answer_and_an_error_are_what_the_schema_says(
+    instance: Instance, path: str, finish_reason: str
+) -> None:
+    [endpoint] = [endpoint for endpoint in ENDPOINTS if endpoint.path == path]
+    asked = ask(path)
+    job = await instance.job()
+    instance.say(job, "Hello")
+    instance.finish(job, finish_reason, cached=1)
+    msgspec.convert((await asked.end()).json(), endpoint.answer)
+    msgspec.convert((await ask(path, model=5).end()).json(), endpoint.error)
 
 
 @each_dialect
