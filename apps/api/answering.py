@@ -18,7 +18,8 @@ from apps.router.ports import Caller
 async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) -> None:
     """Answer a question. Raises ApiError, JobRefusedError, ClientGoneError."""
     body = await exchange.read_body()
-    question = dialect.read(body)
+    is_long = len(body) >= CONF.long_body_bytes
+    question = await asyncio.to_thread(dialect.read, body) if is_long else dialect.read(body)
     model_check(caller, question.model)
     job = _job_of(exchange, caller, question, body)
     exchange.notes["job"] = job.stream.job_id

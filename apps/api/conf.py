@@ -9,6 +9,8 @@ class ApiConf:
     """How the API bounds what it reads and how long it stays silent.
 
     max_body_bytes: a job's frame holds at most as much.
+    max_body_values: what takes time to read is the number of values, not their length.
+    long_body_bytes: a body from here on is read beside the event loop, which it would hold up.
     start_within_s: a stream waits so long for its first text, so that a refusal keeps its status.
     keep_alive_s: after one such span of silence, and before a second one, a comment is sent;
         proxies commonly cut after 30 s or more.
@@ -25,6 +27,8 @@ class ApiConf:
     """
 
     max_body_bytes: int = 1024 * 1024
+    max_body_values: int = 32 * 1024
+    long_body_bytes: int = 64 * 1024
     start_within_s: float = 1.0
     keep_alive_s: float = 5.0
     retry_after_s: int = 10

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
+from apps.api.conf import CONF
 from apps.api.errors import ApiError
 from apps.router.errors import ErrorCode
 from motherfluxer_wire.fields import ModelName, Stops
@@ -26,12 +27,17 @@ TopP = Annotated[float, Meta(gt=0, le=1)]
 StructT = TypeVar("StructT")
 SHOWN_CHARS: Final = 64
 
+# A text in JSON, to its end or to the body's: each byte is looked at once, whatever it holds.
+_TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _AT: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 _MISSING: Final = re.compile(r"^Object missing required field `(\w+)`")
 
 
 def object_read(body: bytes) -> Mapping[str, Any]:
     """Read the body's JSON object. Raises ApiError."""
+    if _has_too_many_values(body):
+        words = f"The body holds more than {CONF.max_body_values} values."
+        raise ApiError(ErrorCode.REQUEST_TOO_LARGE, words)
     try:
         found = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
@@ -41,7 +47,32 @@ def object_read(body: bytes) -> Mapping[str, Any]:
         raise ApiError(ErrorCode.INVALID_REQUEST, words) from error
     if not isinstance(found, dict):
         raise ApiError(ErrorCode.INVALID_REQUEST, "The body must be a JSON object.")
+    json.loads(body.decode(), object_pairs_hook=_refuse_repetition, parse_int=str, parse_float=str)
     return found
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """Tell whether a body holds too many values: they, not its bytes, take the time to read."""
+    most = CONF.max_body_values
+    if _marks_count(body) <= most:
+        return False
+    texts = (body.count(b'"') - body.count(b'\\"')) // 2
+    return texts > 2 * most or _marks_count(_TEXT.sub(b"", body)) > most
+
+
+def _marks_count(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _refuse_repetition(pairs: list[tuple[str, object]]) -> None:
+    """Raise ApiError when a name stands twice in an object: readers differ in which one counts."""
+    names = {name for name, _ in pairs}
+    if len(names) == len(pairs):
+        return
+    for name, _ in pairs:
+        if name not in names:
+            refuse_invalid("is given twice", path_joined("", name))
+        names.remove(name)
 
 
 def _spoilt_parameter(body: bytes) -> str | None:

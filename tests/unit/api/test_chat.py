@@ -210,8 +210,8 @@ NO_OBJECT = {
     "two": b"{}{}",
     "half a character": b'{"model": "\xff"}',
     "byte order mark": b"\xef\xbb\xbf{}",
-    "deep list": b"[" * 100_000,
-    "deep object": b'{"a":' * 100_000,
+    "deep list": b"[" * 20_000,
+    "deep object": b'{"a":' * 20_000,
     "long number": b'{"seed": 1' + b"0" * 5000 + b"}",
     "nan": b"NaN",
 }
@@ -220,6 +220,39 @@ NO_OBJECT = {
 @pytest.mark.parametrize("body", NO_OBJECT.values(), ids=NO_OBJECT)
 def test_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     assert refusal(body)[0] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "m", "messages": [' + b"[]," * 40_000 + b"1]}",
+        b'{"model": "m", "messages": [' + b'"",' * 40_000 + b"1]}",
+        b'{"model": "m", "messages": [' + b'"",' * 300_000 + b"1]}",
+        b'{"model": "m", "metadata": {' + b'"a":1,' * 40_000 + b'"b":1}}',
+        b"," * 1_000_000,
+    ],
+    ids=["lists", "texts", "many texts", "names", "no json"],
+)
+def test_more_values_than_are_worth_reading_are_too_many(body: bytes) -> None:
+    assert refusal(body) == ("request_too_large", None)
+
+
+@pytest.mark.parametrize("text", [",[{" * 100_000, '",' * 100_000, "\\," * 100_000])
+def test_what_stands_in_a_text_is_not_counted_as_values(text: str) -> None:
+    turn = {"role": "user", "content": text}
+    assert parse(messages=[turn]).messages == (Message("user", text),)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"model": "m", "model": "n"}', "model"),
+        (b'{"model": "m", "messages": [{"role": "user", "role": "user"}]}', "role"),
+        (b'{"model": "m", "mod\\u0065l": null}', "model"),
+    ],
+)
+def test_a_name_given_twice_is_refused(body: bytes, param: str) -> None:
+    assert refusal(body) == ("invalid_request", param)
 
 
 anything = st.recursive(
