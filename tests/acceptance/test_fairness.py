@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import random
-import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-import httpx
 import pytest
 
 from tests.acceptance.console import Console
-from tests.acceptance.raw import PATIENCE_S, Job, RawInstance, raw_instance, reader_of
+from tests.acceptance.raw import Job, RawInstance, raw_instance, reader_of
+from tests.acceptance.visitors import Visitor
 from tests.sites import Site, wait_until
 
 SiteFactory = Callable[..., Site]
@@ -136,25 +135,6 @@ async def test_four_users_with_ten_to_one_appetites_get_the_same_number_of_token
         for answer in answers:
             await answer.whole()
     assert index >= 0.95, tokens
-
-
-class Visitor:
-    """Somebody without an account on the public page."""
-
-    def __init__(self, site: Site) -> None:
-        host = {"Host": f"{site.host()}:{site.port}", "Accept": "application/json"}
-        self.client = httpx.AsyncClient(
-            base_url=site.url, headers=host, timeout=PATIENCE_S, trust_env=False
-        )
-
-    async def ask(self, question: str) -> None:
-        """Ask; the answer goes on without a reader."""
-        page = (await self.client.get("/", headers={"Accept": "text/html"})).text
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert found, page
-        form = {"text": question, "csrfmiddlewaretoken": found[1]}
-        response = await self.client.post("/chat/ask", data=form)
-        assert response.status_code == 201, response.text
 
 
 async def test_registered_are_served_before_a_demo_flood_that_still_gets_its_trickle(
