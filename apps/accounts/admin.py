@@ -11,10 +11,18 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.accounts import factors
+from apps.accounts import factors, roles
 from apps.accounts.keys import services
 from apps.accounts.leaving import services as leaving
-from apps.accounts.models import ApiKey, User
+from apps.accounts.models import OPERATORS_GROUP, ApiKey, User
+from apps.accounts.operators.admin import OperatorApplicationAdmin, OperatorInvitationAdmin
+
+__all__ = [
+    "ApiKeyAdmin",
+    "EmailUserAdmin",
+    "OperatorApplicationAdmin",
+    "OperatorInvitationAdmin",
+]
 
 # A factor is removed with all of a user's others, below; the rest is their users' own, or is set
 # in the environment.
@@ -69,7 +77,7 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
         ),
     )
     filter_horizontal = ("groups",)
-    actions = ("remove_second_factors",)
+    actions = ("revoke_operator", "remove_second_factors")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Read the groups with the users: each row shows a role."""
@@ -96,9 +104,16 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
     @admin.display(description="role")
     def role(self, user: User) -> str:
         """Say in a word what the user may do."""
-        if user.is_superuser:
-            return "superadmin"
-        return ", ".join(group.name for group in user.groups.all()) or "user"
+        return roles.role_of(user=user)
+
+    @admin.action(description="Take the operator's role away", permissions=["change"])
+    def revoke_operator(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Cut their instances off, within a second."""
+        operators = list(queryset.filter(groups__name=OPERATORS_GROUP))
+        for user in operators:
+            roles.role_revoke_operator(user=user)
+            self.log_change(request, user, "Took the operator's role away.")
+        self.message_user(request, f"No operators any more: {len(operators)}.")
 
     @admin.action(description="Remove the second factors of selected users", permissions=["change"])
     def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

@@ -1,6 +1,7 @@
 """Reads users."""
 
 from allauth.account.models import EmailAddress
+from django.db.models import QuerySet
 
 from apps.accounts.models import User
 
@@ -21,3 +22,8 @@ def addresses_verified_of(*, user_id: int) -> frozenset[str]:
     """Return those addresses of a user that were shown to be the user's own, in lower case."""
     found = EmailAddress.objects.filter(user_id=user_id, verified=True)
     return frozenset(address.lower() for address in found.values_list("email", flat=True))
+
+
+def superadmins_active() -> QuerySet[User]:
+    """Return those who may see and steer everything."""
+    return User.objects.filter(is_superuser=True, is_active=True, deletion_at=None)

@@ -5,6 +5,7 @@ from django.urls import path
 from apps.accounts import account_pages
 from apps.accounts.keys import views as keys
 from apps.accounts.leaving import views as leaving
+from apps.accounts.operators import views as operators
 from apps.accounts.usage import views as usage
 
 urlpatterns = [
@@ -19,4 +20,10 @@ urlpatterns = [
     path("account/export/", leaving.export, name="own_export"),
     path("account/delete/", leaving.deletion, name="own_deletion"),
     path("account/delete/keep/", leaving.deletion_withdraw, name="own_deletion_withdraw"),
+    path("account/operator/", operators.application, name="operator_application"),
+    path(
+        "account/operator/invitation/<str:token>/",
+        operators.invitation,
+        name="operator_invitation",
+    ),
 ]
