@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from apps.accounts.keys.notices import api_keys_expiring_tell
 from apps.accounts.keys.services import api_keys_remove_old
 from apps.accounts.leaving.services import accounts_delete_due
 from apps.accounts.usage.services import usage_remove_old
@@ -19,3 +20,9 @@ def remove_old_usage() -> None:
     """Remove what keys used on days past their time, then the keys that ended before those."""
     usage_remove_old(now=timezone.now())
     api_keys_remove_old(now=timezone.now())
+
+
+@shared_task(name="accounts.tell_of_expiring_keys")  # type: ignore[untyped-decorator]  # untyped
+def tell_of_expiring_keys() -> None:
+    """Tell the owners of keys that will soon be refused."""
+    api_keys_expiring_tell(now=timezone.now())

@@ -287,6 +287,10 @@ CELERY_BEAT_SCHEDULE = {  # seconds between runs
         "task": "router.remove_old_decisions",
         "schedule": 3600,
     },
+    "tell-of-expiring-keys": {
+        "task": "accounts.tell_of_expiring_keys",
+        "schedule": 3600,
+    },
     "remove-old-usage": {
         "task": "accounts.remove_old_usage",
         "schedule": 24 * 3600,

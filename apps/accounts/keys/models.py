@@ -31,6 +31,7 @@ class ApiKey(models.Model):
     may_manage = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField("expires", null=True, blank=True)
+    expiry_told_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     rotated_at = models.DateTimeField("renewed", null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -1,6 +1,8 @@
 """Reads API keys."""
 
-from django.db.models import QuerySet
+from datetime import datetime
+
+from django.db.models import F, QuerySet
 
 from apps.accounts.errors import ApiKeyUnknownError
 from apps.accounts.keys.models import ApiKey
@@ -27,3 +29,20 @@ def api_key_live(*, user_id: int, key_id: int) -> ApiKey:
 def api_key_of_token(*, token_id: str) -> ApiKey | None:
     """Return the key with that public id, its user read in the same query."""
     return ApiKey.objects.select_related("user").filter(token_id=token_id).first()
+
+
+def api_keys_expiring(*, now: datetime, until: datetime) -> QuerySet[ApiKey]:
+    """Return the keys that expire until then and whose owner has not been told.
+
+    Left out are those of people who can't use their account, and those that were made for so
+    short a time that telling is no news.
+    """
+    return ApiKey.objects.select_related("user").filter(
+        expires_at__gt=now,
+        expires_at__lte=until,
+        created_at__lt=F("expires_at") - 2 * (until - now),
+        expiry_told_at=None,
+        revoked_at=None,
+        user__is_active=True,
+        user__deletion_at=None,
+    )

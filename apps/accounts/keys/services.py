@@ -135,6 +135,16 @@ def api_keys_note_use(*, uses: Iterable[KeyUse]) -> None:
         )
 
 
+def api_key_expiry_claim(*, key: ApiKey, now: datetime) -> bool:
+    """Note that the owner is told that a key expires; False when another process does it."""
+    return bool(ApiKey.objects.filter(pk=key.pk, expiry_told_at=None).update(expiry_told_at=now))
+
+
+def api_key_expiry_release(*, key: ApiKey) -> None:
+    """Take that note back: the owner could not be told."""
+    ApiKey.objects.filter(pk=key.pk).update(expiry_told_at=None)
+
+
 def api_keys_remove_old(*, now: datetime) -> int:
     """Delete keys that ended long ago and whose figures are gone; return how many."""
     long_ago = now - timedelta(days=CONF.usage_kept_days)

@@ -16,6 +16,7 @@ from apps.accounts.errors import AccountError, ApiKeyScopeError, ApiKeyUnknownEr
 from apps.accounts.keys import selectors, services
 from apps.accounts.keys.forms import ApiKeyForm, RotateForm
 from apps.accounts.keys.models import ApiKey
+from apps.accounts.keys.notices import api_key_made_tell
 from apps.accounts.models import User
 
 
@@ -47,6 +48,7 @@ def key_create(request: HttpRequest) -> HttpResponse:
         except AccountError as error:
             form.add_error("name", str(error))
         else:
+            api_key_made_tell(key=key)
             return _shown_once(request, key, text)
     status = 400 if form.is_bound else 200
     return render(request, "accounts/key_new.html", {"form": form}, status=status)
@@ -81,6 +83,7 @@ def key_rotate(request: HttpRequest, key_id: int) -> HttpResponse:
     except AccountError as error:
         found.refresh_from_db()
         return _page_of(request, found, problem=str(error), status=400)
+    api_key_made_tell(key=renewed, is_renewed=True)
     return _shown_once(request, renewed, text)
 
 
