@@ -11,6 +11,7 @@ import html
 import re
 import struct
 import time
+from collections.abc import Callable
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -42,10 +43,7 @@ def signed_in(site: Site, role: str) -> httpx.Client:
             client, "/accounts/2fa/authenticate/", {"code": site.recovery_codes[role].pop()}
         )
     else:
-        page = client.get("/accounts/2fa/totp/activate/")
-        secret = re.search(r'id="totp-secret">([A-Z2-7]+)<', page.text)
-        assert secret, page.text
-        page = _send(client, "/accounts/2fa/totp/activate/", {"code": totp_code(secret[1])})
+        page = _send(client, "/accounts/2fa/totp/activate/", {}, code_from=_shown_code)
         site.recovery_codes[role] = re.findall(r"<li><code>(\d{8})</code>", page.text)
     inside = client.get("/", follow_redirects=False)
     assert inside.status_code == 200, page.text
@@ -53,9 +51,23 @@ def signed_in(site: Site, role: str) -> httpx.Client:
     return client
 
 
-def _send(client: httpx.Client, path: str, form: dict[str, str]) -> httpx.Response:
-    """Send a form of the page at that path."""
+def _shown_code(page: str) -> str:
+    """Return the code for the secret that a page shows; each page shows another."""
+    secret = re.search(r'id="totp-secret">([A-Z2-7]+)<', page)
+    assert secret, page
+    return totp_code(secret[1])
+
+
+def _send(
+    client: httpx.Client,
+    path: str,
+    form: dict[str, str],
+    code_from: Callable[[str], str] | None = None,
+) -> httpx.Response:
+    """Send a form of the page at that path, with a code that can be read there."""
     page = client.get(path).text
+    if code_from is not None:
+        form = {**form, "code": code_from(page)}
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
     assert token, page
     return client.post(path, data={**form, "csrfmiddlewaretoken": html.unescape(token[1])})
