@@ -25,6 +25,7 @@ from apps.accounts.conf import CONF
 from apps.accounts.errors import AccountError, ApiKeyNameError, ApiKeyScopeError
 from apps.accounts.keys import selectors, services
 from apps.accounts.keys.models import ApiKey
+from apps.accounts.keys.notices import api_key_made_tell
 from apps.accounts.models import User
 from apps.router.errors import ErrorCode
 from apps.router.ports import Caller
@@ -168,8 +169,9 @@ class ApiKeyViewSet(
         if isinstance(request.auth, Caller) and asked.validated_data.get("may_manage"):
             raise PermissionDenied("A key makes no other key that may manage: sign in for that.")
         with _refusals():
-            issued = services.api_key_issue(user=_user(request), **asked.validated_data)
-        return self._shown_once(*issued)
+            key, text = services.api_key_issue(user=_user(request), **asked.validated_data)
+        api_key_made_tell(key=key)
+        return self._shown_once(key, text)
 
     @extend_schema(
         request=RotationSerializer,
@@ -184,8 +186,9 @@ class ApiKeyViewSet(
         grace = timedelta(hours=asked.validated_data["grace_h"])
         with _refusals():
             key_id = self.get_object().pk
-            issued = services.api_key_rotate(user=_user(request), key_id=key_id, grace=grace)
-        return self._shown_once(*issued)
+            key, text = services.api_key_rotate(user=_user(request), key_id=key_id, grace=grace)
+        api_key_made_tell(key=key, is_renewed=True)
+        return self._shown_once(key, text)
 
     @extend_schema(request=None, responses={200: ApiKeySerializer, 409: OpenApiTypes.OBJECT})
     @action(detail=True, methods=["post"])

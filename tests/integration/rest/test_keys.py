@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
+from django.core import mail
 
 from apps.accounts.keys.models import ApiKey
 from apps.accounts.models import User
@@ -35,6 +36,18 @@ def test_a_key_is_issued_and_its_text_shown_once(ask: Asker) -> None:
     assert shown == {name: value for name, value in made.items() if name != "key"}
     assert made["key"] not in str(ask("GET", "keys/").json())
     assert Asker(made["key"])("GET", "account/").problem["code"] == "key_may_not_manage"
+
+
+def test_the_owner_is_told_of_each_new_secret(ask: Asker, reader: User) -> None:
+    made = issued(ask)
+    ask("POST", f"keys/{made['id']}/rotate/", {})
+    assert [sent.to for sent in mail.outbox] == [[reader.email]] * 2
+    assert [sent.subject for sent in mail.outbox] == [
+        "Your account has a new API key",
+        "An API key of yours has a new secret",
+    ]
+    assert all(made["prefix"] in sent.body for sent in mail.outbox)
+    assert not any(made["key"] in sent.body for sent in mail.outbox)
 
 
 def test_a_key_makes_none_that_may_manage(ask: Asker) -> None:
