@@ -163,6 +163,7 @@ def welcome_text(environment: Environment) -> str:
         ("For operators", f"http://admin.{domain}:{port}", f"operator@{domain}"),
         ("For the superadmin", f"http://superadmin.{domain}:{port}", f"superadmin@{domain}"),
         ("The passwords of these two", str(environment.var_dir / "first-run.txt"), ""),
+        ("  and what else they need", "a second factor, set up at the first sign-in", ""),
         ("Everything it keeps", str(environment.var_dir), ""),
         ("Stop", "Ctrl-C", ""),
     )
