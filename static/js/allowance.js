@@ -3,7 +3,7 @@
 const DAY_MS = 24 * 3600 * 1000;
 
 function clockWords(at) {
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const time = at.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
   const isOn = (day) => at.toDateString() === day.toDateString();
   if (isOn(new Date())) return `at ${time}`;
   if (isOn(new Date(Date.now() + DAY_MS))) return `tomorrow at ${time}`;
@@ -19,10 +19,12 @@ function showComesBack(element) {
 export function allowanceShown(root) {
   const left = root.querySelector("[data-remaining]");
   const back = root.querySelector("[data-comes-back]");
+  const noneLeft = root.querySelector("[data-none-left]");
   if (!left) return () => {};
   showComesBack(back);
   return (allowance) => {
     left.textContent = allowance.left_words;
+    noneLeft.hidden = allowance.left > 0;
     back.dataset.comesBack = allowance.comes_back_at ?? "";
     back.textContent = "";
     showComesBack(back);

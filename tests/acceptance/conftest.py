@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.sites import ROOT, Site, base_env, copy_var
 
@@ -115,3 +117,32 @@ def shared_site(_new_site: SiteFactory) -> Iterator[Site]:
     shared = _new_site().start()
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    arguments = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile that remembers whatever the policy or a script complained about."""
+    context = chromium.new_context()
+    context.set_default_timeout(30_000)
+    complaints: list[str] = []
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    yield context
+    context.close()
+    # A refused question and a site that is away are no mistakes of the page.
+    assert [words for words in complaints if "Failed to load resource" not in words] == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()

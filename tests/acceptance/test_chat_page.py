@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.acceptance.raw import Job, JobWork, RawInstance, raw_instance
 from tests.mail import code_in, wait_mail
@@ -26,41 +24,12 @@ SiteFactory = Callable[..., Site]
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    arguments = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """A fresh profile that remembers whatever the policy or a script complained about."""
-    context = chromium.new_context()
-    context.set_default_timeout(30_000)
-    complaints: list[str] = []
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    yield context
-    context.close()
-    # A refused question and a site that is away are no mistakes of the page.
-    assert [words for words in complaints if "Failed to load resource" not in words] == []
-
-
-@pytest.fixture(scope="module")
 def echo_site(_new_site: SiteFactory) -> Iterator[Site]:
     """A site with a slow echo instance, for tests that disturb neither."""
     site = _new_site().start()
     slow_instance(site)
     yield site
     site.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
 
 
 def slow_instance(site: Site, delay_ms: int = 60) -> Instance:
