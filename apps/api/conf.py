@@ -9,6 +9,8 @@ class ApiConf:
     """How the API bounds what it reads and how long it stays silent.
 
     max_body_bytes: a job's frame holds at most as much.
+    discarded_most_bytes, discarded_within_s: so much of a refused request is still read, for so
+        long, so that a client that sends all of it first sees why.
     max_body_values: what takes time to read is the number of values, not their length.
     long_body_bytes: a body from here on is read beside the event loop, which it would hold up.
     start_within_s: a stream waits so long for its first text, so that a refusal keeps its status.
@@ -27,6 +29,8 @@ class ApiConf:
     """
 
     max_body_bytes: int = 1024 * 1024
+    discarded_most_bytes: int = 64 * 1024 * 1024
+    discarded_within_s: float = 5.0
     max_body_values: int = 32 * 1024
     long_body_bytes: int = 64 * 1024
     start_within_s: float = 1.0

@@ -1,5 +1,7 @@
 """One HTTP exchange on ASGI: what was sent, and how the reply goes out."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -20,6 +22,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _JSON: Final = (b"content-type", b"application/json")
 _NO_STORE: Final = (b"cache-control", b"no-store")
+_OF_A_BODY: Final = (b"content-length", b"transfer-encoding")
 
 
 class Exchange:
@@ -46,6 +49,7 @@ class Exchange:
         self.failure_event: Callable[[ApiError], bytes] | None = None
         self._scope = scope
         self._send = send
+        self._is_body_due = any(name in _OF_A_BODY for name, _ in scope["headers"])
         self._began_at = time.monotonic()
 
     @property
@@ -94,6 +98,7 @@ class Exchange:
             if len(body) > CONF.max_body_bytes:
                 raise _too_large()
             if not message.get("more_body", False):
+                self._is_body_due = False
                 return bytes(body)
 
     async def wait_gone(self) -> None:
@@ -126,12 +131,31 @@ class Exchange:
         body = msgspec.json.encode(found)
         length = (b"content-length", b"%d" % len(body))
         await self.start(status, [_JSON, length, *(headers or [])])
-        await self.send(b"" if self.method == "HEAD" else body, is_last=True)
+        shown = b"" if self.method == "HEAD" else body
+        if self._is_body_due:
+            await self.send(shown)
+            await self._discard_body()
+            shown = b""
+        await self.send(shown, is_last=True)
 
     async def reply_empty(self, headers: Headers) -> None:
         """Send a reply without content."""
         await self.start(204, headers)
         await self.send(b"", is_last=True)
+
+    async def _discard_body(self) -> None:
+        """Read on, within bounds, what a refused request still sends.
+
+        A connection that is closed with unread bytes is reset, and its client sees no reply.
+        """
+        left_bytes = CONF.discarded_most_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONF.discarded_within_s):
+                while left_bytes > 0:
+                    message = await self.receive()
+                    if not message.get("more_body", False):
+                        return
+                    left_bytes -= len(message["body"])
 
 
 def _too_large() -> ApiError:
