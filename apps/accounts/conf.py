@@ -24,6 +24,7 @@ class AccountsConf:
     password_bytes: int = 15
     first_run_file: str = "first-run.txt"
 
+    unverified_kept_s: int = 24 * 3600
     deletion_grace_days: int = 14
     invitation_days: int = 7
     application_chars: int = 1000

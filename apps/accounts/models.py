@@ -1,5 +1,6 @@
 """The user of every site, known by e-mail address; the app's other tables are named here too."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from allauth.mfa.models import Authenticator
@@ -14,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from apps.accounts.conf import CONF
 from apps.accounts.keys.models import ApiKey
 from apps.accounts.operators.models import OperatorApplication, OperatorInvitation
 from apps.accounts.usage.models import KeyUsage
@@ -61,6 +63,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(max_length=254, unique=True)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    unfinished_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Signed up, and not come in since."
+    )
     deletion_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When the account is deleted for good."
     )
@@ -85,6 +90,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Keep the address in lower case, from whichever form it comes."""
         self.email = self.email.lower()
         super().save(*args, **kwargs)
+
+    def is_left_over_at(self, now: datetime) -> bool:
+        """Whether a sign-up was left unfinished for so long that it counts no more."""
+        if self.unfinished_since is None:
+            return False
+        return (now - self.unfinished_since).total_seconds() >= CONF.unverified_kept_s
 
     @property
     def may_act(self) -> bool:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
@@ -28,6 +29,16 @@ def user_ensure(*, email: str) -> User:
     except ValidationError as error:
         raise AddressInvalidError(email) from error
     return User.objects.create_user(email)
+
+
+def signup_begun(*, user: User, now: datetime) -> None:
+    """Note that an account was made by somebody of whom nothing is known yet."""
+    User.objects.filter(pk=user.pk).update(unfinished_since=now)
+
+
+def signup_finished(*, user: User) -> None:
+    """Note that its owner has come in: the address is shown to be the owner's."""
+    User.objects.filter(pk=user.pk, unfinished_since__isnull=False).update(unfinished_since=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,18 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.email_verification import (
+    consume_email_verification_rate_limit,
+)
+from allauth.account.internal.flows.signup import prevent_enumeration
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 
 from apps.accounts.background import in_background
 from apps.accounts.guarding.attempts import password_attempt
 from apps.accounts.guarding.notices import lock_notice_send
+from apps.accounts.guarding.shadows import is_shadow
 from apps.accounts.guarding.words import wait_error
 
 
@@ -28,8 +34,15 @@ class GuardedAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         if wait_s := attempt.admit():
             raise wait_error(wait_s)
         user: AbstractBaseUser | None = super().authenticate(request, **credentials)
-        if user is not None:
+        if request.user.is_authenticated and user == request.user:
+            attempt.was_owners()
+        elif user is not None:
             attempt.was_right()
+        elif is_shadow(address=address, password=str(credentials.get("password"))):
+            attempt.was_right()
+            if not consume_email_verification_rate_limit(request, address, dry_run=True):
+                raise self.validation_error("too_many_login_attempts")
+            raise ImmediateHttpResponse(prevent_enumeration(request, email=address))
         elif attempt.is_news():
             # Whether anybody is to be told is found out there, not in this answer's time.
             in_background(lambda: lock_notice_send(request, address=address, step="password"))

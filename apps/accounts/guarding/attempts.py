@@ -1,5 +1,6 @@
 """One try to sign in, and whom it is counted for."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -38,10 +39,18 @@ class Attempt:
         return guard().admit((*self.others, self.own))
 
     def was_right(self) -> None:
-        """Begin anew with the account; of others' count it is taken out alone."""
-        guard().forget(self.own)
+        """Take it out of the others' count; the account's begins anew when the sign-in is finished.
+
+        Not before: the password may be right and the sign-in lead nowhere, and who guesses must
+        not learn from the count which it is.
+        """
         for scope in self.others:
             guard().give_back(scope)
+
+    def was_owners(self) -> None:
+        """Begin anew with the account too: its owner has proved it."""
+        self.was_right()
+        guard().forget(self.own)
 
     def is_news(self) -> bool:
         """Whether the account is locked, which nobody has heard of yet."""
@@ -74,3 +83,11 @@ def second_step_attempt(request: HttpRequest, *, user_id: int, address: str) -> 
 def account_scope(address: str) -> Scope:
     """Return what counts the guesses at one account, from wherever they come."""
     return Scope(f"account:{account_digest(address)}", ladder.ACCOUNT)
+
+
+def guesses_forget(request: HttpRequest, *, user_id: int, addresses: Iterable[str]) -> None:
+    """Begin anew with an account whose owner has come in, from this browser."""
+    for address in addresses:
+        guard().forget(account_scope(address))
+        guard().forget(password_attempt(request, address).own)
+        guard().forget(second_step_attempt(request, user_id=user_id, address=address).own)

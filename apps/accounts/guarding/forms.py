@@ -11,11 +11,14 @@ from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils import timezone
 
 from apps.accounts.background import in_background
 from apps.accounts.guarding.attempts import second_step_attempt
 from apps.accounts.guarding.notices import lock_notice_send
+from apps.accounts.guarding.shadows import shadow_remember
 from apps.accounts.guarding.words import wait_error
+from apps.accounts.services import signup_begun
 
 
 class QuietResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
@@ -41,13 +44,21 @@ class QuietResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is unt
 
 
 class QuietSignupForm(SignupForm):  # type: ignore[misc]  # allauth is untyped
-    """Costs a known address what it costs an unknown one: its password is hashed as well."""
+    """Costs a known address what it costs an unknown one, and is answered as it is."""
 
     def try_save(self, request: HttpRequest) -> Any:
         """Sign up, or send whoever has the address a mail instead."""
         if self.account_already_exists:
-            make_password(self.cleaned_data["password1"])
+            address, password = self.cleaned_data["email"], self.cleaned_data["password1"]
+            make_password(password)
+            shadow_remember(address=address, password=password)
         return super().try_save(request)
+
+    def save(self, request: HttpRequest) -> Any:
+        """Make an account that goes again unless its owner comes in within a day."""
+        user = super().save(request)
+        signup_begun(user=user, now=timezone.now())
+        return user
 
 
 class _Guarded:
@@ -68,7 +79,7 @@ class _Guarded:
             if attempt.is_news():
                 in_background(lambda: lock_notice_send(request, address=address, step="code"))
             raise
-        attempt.was_right()
+        attempt.was_owners()
         return code
 
 

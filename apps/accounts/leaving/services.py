@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Q
 
 from apps.accounts.conf import CONF
 from apps.accounts.errors import LastSuperadminError
@@ -47,9 +48,10 @@ def deletion_withdraw(*, user: User) -> bool:
 
 
 def accounts_delete_due(*, now: datetime) -> int:
-    """Delete the accounts whose grace is over, and return how many there were."""
-    due = get_user_model().objects.filter(deletion_at__lte=now).values_list("pk", flat=True)
-    numbers = list(due)
+    """Delete the accounts whose grace is over, or whose sign-up was never finished; count them."""
+    left_over = Q(unfinished_since__lte=now - timedelta(seconds=CONF.unverified_kept_s))
+    due = get_user_model().objects.filter(Q(deletion_at__lte=now) | left_over)
+    numbers = list(due.values_list("pk", flat=True))
     for user_id in numbers:
         account_delete(user_id=user_id)
     return len(numbers)

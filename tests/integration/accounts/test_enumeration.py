@@ -4,18 +4,24 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
-from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import MD5PasswordHasher, make_password
 from django.core import mail
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.accounts import background
+from apps.accounts.conf import CONF
 from apps.accounts.guarding.even_time import wait_s
+from apps.accounts.guarding.ladder import ACCOUNT
+from apps.accounts.leaving.services import accounts_delete_due
 from apps.accounts.models import User
 from tests.clients import SiteClient
 
@@ -99,6 +105,67 @@ def _plain(page: str, address: str) -> str:
 @ALL_PAGES
 def test_the_pages_are_the_same(path: str) -> None:
     assert _send(path, KNOWN) == _send(path, UNKNOWN)
+
+
+LONG_AFTER = CONF.unverified_kept_s + 1
+
+
+def _sign_up(address: str) -> None:
+    _send("/accounts/signup/", address)
+
+
+@pytest.mark.parametrize("is_limited", [True, False])
+@pytest.mark.parametrize("password", [PASSWORD, "another password"])
+def test_signing_in_as_one_has_just_signed_up_tells_nothing(
+    password: str, is_limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        PAGES, "/accounts/login/", lambda address: {"login": address, "password": password}
+    )
+    User.objects.filter(email=KNOWN).update(password=make_password("the owner's own"))
+    seen = []
+    for address in (KNOWN, UNKNOWN):
+        _sign_up(address)
+        if not is_limited:
+            cache.delete_many(key for key in _cached() if "confirm_email" in key)
+        seen.append(_send("/accounts/login/", address))
+    assert seen[0] == seen[1]
+    leads_on = password == PASSWORD and not is_limited
+    assert seen[0].location == ("/accounts/confirm-email/" if leads_on else "")
+
+
+def _cached() -> list[str]:
+    """Return the names in the test's cache, which is a dictionary."""
+    return [key.removeprefix(":1:") for key in cache._cache]  # type: ignore[attr-defined]
+
+
+def test_guesses_after_a_sign_up_are_counted_alike() -> None:
+    for address in (KNOWN, UNKNOWN):
+        _sign_up(address)
+        pages = [_send("/accounts/login/", address).words for _ in range(ACCOUNT.free_count)]
+        assert "Too many wrong tries" not in "".join(pages)
+        assert "Too many wrong tries" in _send("/accounts/login/", address).words
+
+
+def test_a_sign_up_that_is_not_finished_counts_no_more_after_a_day() -> None:
+    _sign_up(UNKNOWN)
+    now = timezone.now()
+    accounts_delete_due(now=now)
+    assert User.objects.filter(email=UNKNOWN).exists()
+    earlier = now - timedelta(seconds=LONG_AFTER)
+    User.objects.filter(email=UNKNOWN).update(unfinished_since=earlier)
+    assert authenticate(email=UNKNOWN, password=PASSWORD) is None
+    accounts_delete_due(now=now)
+    assert list(User.objects.values_list("email", flat=True)) == [KNOWN]
+
+
+def test_who_has_come_in_stays() -> None:
+    _sign_up(UNKNOWN)
+    user = User.objects.get(email=UNKNOWN)
+    assert user.unfinished_since is not None
+    SiteClient("user").force_login(user)
+    accounts_delete_due(now=timezone.now() + timedelta(seconds=LONG_AFTER))
+    assert User.objects.filter(email=UNKNOWN, unfinished_since=None).exists()
 
 
 @ALL_PAGES

@@ -46,8 +46,12 @@ def no_other_limits() -> Iterator[None]:
 
 @pytest.fixture
 def owner() -> User:
-    user = User.objects.create_user(ADDRESS, PASSWORD)
-    EmailAddress.objects.create(user=user, email=ADDRESS, verified=True, primary=True)
+    return _person(ADDRESS)
+
+
+def _person(address: str) -> User:
+    user = User.objects.create_user(address, PASSWORD)
+    EmailAddress.objects.create(user=user, email=address, verified=True, primary=True)
     return user
 
 
@@ -160,8 +164,9 @@ def test_a_browser_that_was_signed_in_before_gets_in_while_strangers_are_locked(
 def test_a_known_browser_is_known_for_its_own_account_alone_and_slowed_as_well(
     owner: User, clock: Clock
 ) -> None:
-    User.objects.create_user("thief@example.org", PASSWORD)
+    _person("thief@example.org")
     theirs, _ = _sign_in(PASSWORD, login="thief@example.org")
+    assert theirs.is_signed_in
     theirs.post("/accounts/logout/")
     _lock(clock)
     assert TOO_MANY in _sign_in(PASSWORD, at="203.0.113.9", browser=theirs)[1]

@@ -249,6 +249,24 @@ async def test_registered_user_has_no_limit_and_a_history(
     assert (await user_client.get(told["conversation_url"])).status_code == 404
 
 
+async def test_who_deletes_the_account_stops_all_its_answers(
+    user_client: UserClient, answering: Answering
+) -> None:
+    user = await in_own_thread(get_user_model().objects.create_user, "r@example.org", "long one")
+    await user_client.sign_in(user)
+    streams = []
+    for number in range(2):
+        await ask(user_client, f"Question {number}?")
+        streams.append(await answering.next_job(number))
+    await user_client.post("/accounts/reauthenticate/", {"password": "long one"})
+    assert (await user_client.post("/account/delete/")).status_code == 302
+    for stream in streams:
+        assert (await stream.wait_ended()).finish_reason == "cancelled"
+    refused = await ask(user_client, "One more?")
+    assert refused.status_code == 302
+    assert len(answering.router.gateway.streams) == 2
+
+
 async def test_deleting_stops_what_still_runs(visitor: AsyncClient, answering: Answering) -> None:
     told = (await ask(visitor, "Hello?")).json()
     stream = await answering.next_job()
