@@ -9,7 +9,7 @@ AccountError                base
 |-- ApiKeyTooOftenError     the user has made as many keys today as one may
 |-- ApiKeyUnknownError      the user has no such live key
 |-- ApiKeyExpiredError      the key has expired
-|-- ApiKeyRenewedError      the key's secret was renewed meanwhile
+|-- ApiKeyRotatedError      the key's secret was rotated meanwhile
 |-- LastSuperadminError     nobody would be left who may see and steer everything
 |-- ApplicationOpenError    the user's application is waiting already
 |-- ApplicationDecidedError the application was decided already
@@ -73,11 +73,11 @@ class ApiKeyExpiredError(AccountError):
         super().__init__("The key has expired. Create a new one.")
 
 
-class ApiKeyRenewedError(AccountError):
-    """The key's secret was renewed meanwhile."""
+class ApiKeyRotatedError(AccountError):
+    """The key's secret was rotated meanwhile."""
 
     def __init__(self) -> None:
-        super().__init__("The key has a new secret already. Look again before you renew it.")
+        super().__init__("The key has a new secret already. Look again before you rotate it.")
 
 
 class LastSuperadminError(AccountError):

@@ -1,4 +1,4 @@
-"""A user's API key in a real browser: made, shown once, used, counted, renewed, revoked."""
+"""A user's API key in a real browser: made, shown once, used, counted, rotated, revoked."""
 
 import csv
 import json
@@ -123,15 +123,15 @@ def see_usage(reader: Reader, requests: str) -> None:
     assert (row["key"], row["model"], row["requests"]) == ("laptop", "echo", requests)
 
 
-def renew_key(reader: Reader) -> str:
-    """Renew the key's secret, the old one to end at once; return the new one."""
+def rotate_key(reader: Reader) -> str:
+    """Rotate the key's secret, the old one to end at once; return the new one."""
     page = reader.page
     reader.open("/keys/")
     expect(page.get_by_role("row", name="laptop")).to_contain_text(re.compile(r"127\.0\.0\.1|::1"))
     page.get_by_role("link", name="laptop").click()
     reader.look()
     page.get_by_label("At once").check()
-    page.get_by_role("button", name="Renew").click()
+    page.get_by_role("button", name="Rotate").click()
     return reader.shown_key()
 
 
@@ -146,7 +146,7 @@ def revoke_key(reader: Reader) -> None:
     reader.look()
 
 
-def test_a_key_is_made_used_counted_renewed_and_revoked(site: Site, page: Page) -> None:
+def test_a_key_is_made_used_counted_rotated_and_revoked(site: Site, page: Page) -> None:
     site.start_instance().wait_connected()
     reader = Reader(site, page)
     reader.open("/usage/")
@@ -160,7 +160,7 @@ def test_a_key_is_made_used_counted_renewed_and_revoked(site: Site, page: Page) 
     assert ask(site, key).status == 200
     see_usage(reader, "2")
 
-    fresh = renew_key(reader)
+    fresh = rotate_key(reader)
     assert ask(site, fresh).status == 200
     wait_until(lambda: ask(site, key).status == 401, "the old secret is refused", timeout_s=3)
     revoke_key(reader)

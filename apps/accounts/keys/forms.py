@@ -93,7 +93,7 @@ class RotateForm(forms.Form):
     grace = forms.ChoiceField(
         choices=GRACES, initial="3600", label="The old secret ends", widget=forms.RadioSelect
     )
-    renewed_before = forms.CharField(max_length=40, widget=forms.HiddenInput)
+    rotated_before = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
     @property
     def grace_time(self) -> timedelta:

@@ -15,7 +15,7 @@ class ApiKey(models.Model):
     """A user's key for the API. The secret is shown once; its digest stays.
 
     `allowed_models` None: any. `requests_per_minute` None: the site's figure. `may_manage`: the key
-    also opens `/api/`. Once the secret is renewed, the one before is good until `previous_until`.
+    also opens `/api/`. Once the secret is rotated, the one before is good until `previous_until`.
     """
 
     user = models.ForeignKey(
@@ -33,7 +33,7 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField("expires", null=True, blank=True)
     expiry_told_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    rotated_at = models.DateTimeField("renewed", null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_address = models.CharField(max_length=64, blank=True, editable=False)
 
@@ -55,11 +55,11 @@ class ApiKey(models.Model):
 
     @property
     def prefix(self) -> str:
-        """The part that may be shown; it stays when the secret is renewed."""
+        """The part that may be shown; it stays when the secret is rotated."""
         return f"{API_KEY_PREFIX}_{self.token_id}"
 
     @property
-    def renewed_mark(self) -> str:
+    def rotation_mark(self) -> str:
         """Tells one secret of this key from the next, without a hint at either."""
         return self.rotated_at.isoformat() if self.rotated_at else "never"
 

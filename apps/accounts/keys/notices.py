@@ -13,9 +13,9 @@ from apps.accounts.keys.models import ApiKey
 log = logging.getLogger(__name__)
 
 
-def api_key_made_tell(*, key: ApiKey, is_renewed: bool = False) -> None:
-    """Tell the owner that a key was made or renewed, and from where. Needs a request's context."""
-    about = {"key": key, "is_renewed": is_renewed}
+def api_key_made_tell(*, key: ApiKey, is_rotated: bool = False) -> None:
+    """Tell the owner that a key was made or rotated, and from where. Needs a request's context."""
+    about = {"key": key, "is_rotated": is_rotated}
     get_adapter().send_notification_mail("accounts/email/api_key_made", key.user, about)
 
 

@@ -112,7 +112,7 @@ class IssuedApiKeySerializer(ApiKeySerializer):
 
 
 class RotationSerializer(serializers.Serializer[Any]):
-    """How a secret is renewed."""
+    """How a secret is rotated."""
 
     grace_h = CountField(
         min_value=0,
@@ -187,7 +187,7 @@ class ApiKeyViewSet(
         with _refusals():
             key_id = self.get_object().pk
             key, text = services.api_key_rotate(user=_user(request), key_id=key_id, grace=grace)
-        api_key_made_tell(key=key, is_renewed=True)
+        api_key_made_tell(key=key, is_rotated=True)
         return self._shown_once(key, text)
 
     @extend_schema(request=None, responses={200: ApiKeySerializer, 409: OpenApiTypes.OBJECT})

@@ -1,4 +1,4 @@
-"""Issues, renews and revokes API keys, and notes their use."""
+"""Issues, rotates and revokes API keys, and notes their use."""
 
 import logging
 import secrets
@@ -16,7 +16,7 @@ from apps.accounts.conf import CONF
 from apps.accounts.errors import (
     ApiKeyExpiredError,
     ApiKeyNameError,
-    ApiKeyRenewedError,
+    ApiKeyRotatedError,
     ApiKeyScopeError,
     ApiKeyTooManyError,
     ApiKeyTooOftenError,
@@ -26,7 +26,7 @@ from apps.accounts.keys import selectors
 from apps.accounts.keys.models import ApiKey
 from apps.accounts.models import User
 from motherfluxer_wire.fields import ModelName
-from motherfluxer_wire.tokens import API_KEY_PREFIX, make_token, renew_token
+from motherfluxer_wire.tokens import API_KEY_PREFIX, make_token, rotate_token
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +85,15 @@ def api_key_issue(
 
 @transaction.atomic
 def api_key_rotate(
-    *, user: User, key_id: int, grace: timedelta, renewed_before: str | None = None
+    *, user: User, key_id: int, grace: timedelta, rotated_before: str | None = None
 ) -> tuple[ApiKey, str]:
     """Give a key a new secret; return it and its text, which is kept nowhere.
 
     Name, id, scope and what is counted stay. The secret until now is good for `grace` more; one
-    from before that ends at once. `renewed_before` is `key.renewed_mark` as a form showed it: so
-    the form sent again by a reload renews nothing.
+    from before that ends at once. `rotated_before` is `key.rotation_mark` as a form showed it: so
+    the form sent again by a reload rotates nothing.
 
-    Raises ApiKeyUnknownError, ApiKeyExpiredError, ApiKeyRenewedError.
+    Raises ApiKeyUnknownError, ApiKeyExpiredError, ApiKeyRotatedError.
     """
     now = timezone.now()
     live = selectors.api_keys_live(user_id=user.pk)
@@ -102,9 +102,9 @@ def api_key_rotate(
         raise ApiKeyUnknownError
     if key.state_at(now) != "valid":
         raise ApiKeyExpiredError
-    if renewed_before is not None and renewed_before != key.renewed_mark:
-        raise ApiKeyRenewedError
-    token = renew_token(API_KEY_PREFIX, key.token_id, secrets.randbelow)
+    if rotated_before is not None and rotated_before != key.rotation_mark:
+        raise ApiKeyRotatedError
+    token = rotate_token(API_KEY_PREFIX, key.token_id, secrets.randbelow)
     key.previous_digest, key.previous_until = (key.digest, now + grace) if grace else ("", None)
     key.digest = token.digest
     key.rotated_at = now

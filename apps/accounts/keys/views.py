@@ -58,7 +58,7 @@ def key_create(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def key(request: HttpRequest, key_id: int) -> HttpResponse:
-    """Show one key, and offer to renew or revoke it."""
+    """Show one key, and offer to rotate or revoke it."""
     return _page_of(request, _live_key(request, key_id))
 
 
@@ -67,24 +67,24 @@ def key(request: HttpRequest, key_id: int) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 @never_cache
 def key_rotate(request: HttpRequest, key_id: int) -> HttpResponse:
-    """Renew a key's secret and show it in this one response."""
+    """Rotate a key's secret and show it in this one response."""
     if request.method != "POST":  # whom the question for the password sends on by address
         return redirect("api_key", key_id)
     found, form = _live_key(request, key_id), RotateForm(request.POST)
     if not form.is_valid():
         return _page_of(request, found, problem="Choose when the old secret ends.", status=400)
     try:
-        renewed, text = services.api_key_rotate(
+        rotated, text = services.api_key_rotate(
             user=_user(request),
             key_id=key_id,
             grace=form.grace_time,
-            renewed_before=form.cleaned_data["renewed_before"],
+            rotated_before=form.cleaned_data["rotated_before"],
         )
     except AccountError as error:
         found.refresh_from_db()
         return _page_of(request, found, problem=str(error), status=400)
-    api_key_made_tell(key=renewed, is_renewed=True)
-    return _shown_once(request, renewed, text)
+    api_key_made_tell(key=rotated, is_rotated=True)
+    return _shown_once(request, rotated, text)
 
 
 @require_POST
@@ -121,7 +121,7 @@ def _page_of(
     now = timezone.now()
     context = {
         **_as_shown(key, now),
-        "form": RotateForm(initial={"renewed_before": key.renewed_mark}),
+        "form": RotateForm(initial={"rotated_before": key.rotation_mark}),
         "problem": problem,
         "is_in_grace": key.previous_until is not None and now < key.previous_until,
     }

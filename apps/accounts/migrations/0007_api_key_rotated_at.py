@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apikey',
             name='rotated_at',
-            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name='renewed'),
+            field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
     ]

@@ -47,10 +47,10 @@ class Token:
 def make_token(prefix: str, draw_below: Callable[[int], int]) -> Token:
     """Make a token. `draw_below(n)` returns a secret random integer from 0 to n - 1."""
     id_ = "".join(_ALPHABET[draw_below(62)] for _ in range(_ID_CHARS))
-    return renew_token(prefix, id_, draw_below)
+    return rotate_token(prefix, id_, draw_below)
 
 
-def renew_token(prefix: str, id_: str, draw_below: Callable[[int], int]) -> Token:
+def rotate_token(prefix: str, id_: str, draw_below: Callable[[int], int]) -> Token:
     """Make a token with a new secret under an id that there is already."""
     secret = "".join(_ALPHABET[draw_below(62)] for _ in range(_SECRET_CHARS))
     body = f"{prefix}_{id_}_{secret}"

@@ -17,7 +17,7 @@ from apps.accounts.keys import services
 from apps.accounts.keys.gate import ApiKeyGate
 from apps.accounts.models import ApiKey, KeyUsage, User
 from apps.router.ports import CallRecord
-from motherfluxer_wire.tokens import make_token, renew_token
+from motherfluxer_wire.tokens import make_token, rotate_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -148,7 +148,7 @@ async def test_a_key_that_expires_while_it_is_remembered_is_refused_at_that_mome
 
 async def test_a_wrong_secret_under_a_remembered_id_is_refused(lab: Lab) -> None:
     assert await lab.is_let_in()
-    wrong = renew_token("mf", lab.key.token_id, secrets.randbelow)
+    wrong = rotate_token("mf", lab.key.token_id, secrets.randbelow)
     assert wrong.id == lab.key.token_id
     assert await lab.gate.identify(wrong.text) is None
     assert await lab.gate.identify(lab.text + "x") is None
@@ -160,9 +160,9 @@ async def test_every_refusal_costs_one_query_whether_the_key_is_remembered_or_no
     lab: Lab,
 ) -> None:
     assert await lab.is_let_in()
-    renewed = renew_token("mf", lab.key.token_id, secrets.randbelow).text
+    rotated = rotate_token("mf", lab.key.token_id, secrets.randbelow).text
     unknown = make_token("mf", secrets.randbelow).text
-    for refused in (renewed, unknown, "mf_", "", None, "é\x00"):
+    for refused in (rotated, unknown, "mf_", "", None, "é\x00"):
         before = lab.reads
         assert await lab.gate.identify(refused) is None
         assert lab.reads == before + 1

@@ -46,7 +46,7 @@ def test_a_new_key_is_told_of_with_where_it_was_made(browser: SiteClient) -> Non
 def test_a_new_secret_is_told_of_too(browser: SiteClient, user: User) -> None:
     mail.outbox.clear()
     key, _ = services.api_key_issue(user=user, name="x", may_manage=True)
-    form = {"grace": "0", "renewed_before": key.renewed_mark}
+    form = {"grace": "0", "rotated_before": key.rotation_mark}
     browser.post(f"/keys/{key.pk}/rotate/", form)
     text = last_mail()
     assert text.startswith("An API key of yours has a new secret\n")
@@ -57,7 +57,7 @@ def test_what_was_refused_is_not_told_of(browser: SiteClient, user: User) -> Non
     key, _ = services.api_key_issue(user=user, name="x")
     mail.outbox.clear()
     browser.post("/keys/new/", {"name": "x", "expires": "never"})
-    browser.post(f"/keys/{key.pk}/rotate/", {"grace": "0", "renewed_before": "nonsense"})
+    browser.post(f"/keys/{key.pk}/rotate/", {"grace": "0", "rotated_before": "nonsense"})
     assert mail.outbox == []
 
 

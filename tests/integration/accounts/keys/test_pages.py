@@ -1,4 +1,4 @@
-"""A user's keys in the browser: made, seen once, renewed, revoked; and nobody else's."""
+"""A user's keys in the browser: made, seen once, rotated, revoked; and nobody else's."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -131,10 +131,10 @@ def test_an_old_sign_in_is_asked_for_the_password_and_goes_on_with_what_was_type
     assert ApiKey.objects.get().requests_per_minute == 5
 
 
-def test_renewing_asks_an_old_sign_in_too(old_browser: SiteClient, user: User) -> None:
+def test_rotating_asks_an_old_sign_in_too(old_browser: SiteClient, user: User) -> None:
     key, text = services.api_key_issue(user=user, name="x")
     path = f"/keys/{key.pk}/rotate/"
-    form = {"grace": "0", "renewed_before": key.renewed_mark}
+    form = {"grace": "0", "rotated_before": key.rotation_mark}
     assert old_browser.post(path, form).status_code == 302
     assert opens(text)
     shown = confirm(old_browser, path)
@@ -143,11 +143,11 @@ def test_renewing_asks_an_old_sign_in_too(old_browser: SiteClient, user: User) -
 
 
 @pytest.mark.parametrize("grace_s", [0, 3600, 86400])
-def test_a_renewed_key_keeps_its_old_secret_for_as_long_as_was_chosen(
+def test_a_rotated_key_keeps_its_old_secret_for_as_long_as_was_chosen(
     browser: SiteClient, user: User, grace_s: int
 ) -> None:
     key, old = services.api_key_issue(user=user, name="x", allowed_models=["lab/a"])
-    form = {"grace": str(grace_s), "renewed_before": key.renewed_mark}
+    form = {"grace": str(grace_s), "rotated_before": key.rotation_mark}
     shown = browser.post(f"/keys/{key.pk}/rotate/", form)
     assert "no-store" in shown.headers["Cache-Control"]
     fresh = shown_key(shown.content.decode())
@@ -159,12 +159,12 @@ def test_a_renewed_key_keeps_its_old_secret_for_as_long_as_was_chosen(
     assert (key.name, key.allowed_models) == ("x", ["lab/a"])
     assert ApiKey.objects.count() == 1
     page = browser.get(f"/keys/{key.pk}/").content.decode()
-    assert ("before the last renewal" in page) == (grace_s > 0)
+    assert ("before the last rotation" in page) == (grace_s > 0)
 
 
-def test_a_renewal_sent_again_renews_nothing(browser: SiteClient, user: User) -> None:
+def test_a_rotation_sent_again_rotates_nothing(browser: SiteClient, user: User) -> None:
     key, _ = services.api_key_issue(user=user, name="x")
-    form = {"grace": "0", "renewed_before": key.renewed_mark}
+    form = {"grace": "0", "rotated_before": key.rotation_mark}
     fresh = shown_key(browser.post(f"/keys/{key.pk}/rotate/", form).content.decode())
     again = browser.post(f"/keys/{key.pk}/rotate/", form)
     assert again.status_code == 400
@@ -172,12 +172,12 @@ def test_a_renewal_sent_again_renews_nothing(browser: SiteClient, user: User) ->
     assert opens(fresh)
 
 
-def test_an_expired_key_is_shown_as_such_and_not_renewed(browser: SiteClient, user: User) -> None:
+def test_an_expired_key_is_shown_as_such_and_not_rotated(browser: SiteClient, user: User) -> None:
     key, _ = services.api_key_issue(user=user, name="x")
     ApiKey.objects.update(expires_at=timezone.now())
     assert "expired" in browser.get("/keys/").content.decode()
-    assert "Renew the secret" not in browser.get(f"/keys/{key.pk}/").content.decode()
-    form = {"grace": "0", "renewed_before": key.renewed_mark}
+    assert "Rotate the secret" not in browser.get(f"/keys/{key.pk}/").content.decode()
+    form = {"grace": "0", "rotated_before": key.rotation_mark}
     answer = browser.post(f"/keys/{key.pk}/rotate/", form)
     assert answer.status_code == 400
     assert "The key has expired" in answer.content.decode()
@@ -219,7 +219,7 @@ def test_a_name_is_text_and_never_html(browser: SiteClient, user: User) -> None:
 def test_another_users_key_is_not_there(browser: SiteClient) -> None:
     other = User.objects.create_user("other@example.org")
     key, text = services.api_key_issue(user=other, name="theirs")
-    form = {"grace": "0", "renewed_before": key.renewed_mark}
+    form = {"grace": "0", "rotated_before": key.rotation_mark}
     assert browser.get(f"/keys/{key.pk}/").status_code == 404
     assert browser.post(f"/keys/{key.pk}/rotate/", form).status_code == 404
     assert browser.get(f"/usage/?key={key.pk}").status_code == 404
