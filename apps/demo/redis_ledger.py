@@ -24,6 +24,8 @@ from apps.router.ports import VisitorTicket
 
 # The braces keep all keys on one node of a cluster, as scripts need it.
 _PREFIX: Final = "{mf-demo}:"
+# A Redis that says nothing must not keep the threads that wait for it.
+_PATIENCE_S: Final = 5.0
 
 # What ended is dropped; a ticket whose lease ended is taken back from where it was counted.
 _DROP_ENDED: Final = """
@@ -60,14 +62,23 @@ return 0
 """
 )
 
-# KEYS: what runs. ARGV: ticket, until.
+# KEYS: what runs. ARGV: now, ticket, until.
 _RENEW: Final = """
-for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', ARGV[2], ARGV[1]) end
+for _, key in ipairs(KEYS) do
+  local ends_at = redis.call('ZSCORE', key, ARGV[2])
+  if ends_at and tonumber(ends_at) > tonumber(ARGV[1]) then
+    redis.call('ZADD', key, ARGV[3], ARGV[2])
+  end
+end
 """
 
 # KEYS: what runs of the visitor, of the network, then what is counted. ARGV: now, ticket, whether
 # it was used, then of each counted key: until when, and for how many milliseconds it is of use.
-_END: Final = """
+_END: Final = (
+    _DROP_ENDED
+    + """
+drop_ended(KEYS[1], KEYS[3], ARGV[1])
+drop_ended(KEYS[2], KEYS[4], ARGV[1])
 local now, ticket, is_used = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
 local was_running = redis.call('ZREM', KEYS[1], ticket) + redis.call('ZREM', KEYS[2], ticket)
 for number = 3, #KEYS do
@@ -80,6 +91,7 @@ for number = 3, #KEYS do
   end
 end
 """
+)
 
 # KEYS: counted of the visitor, of the network, then what runs of them. ARGV: now.
 _STANDINGS: Final = (
@@ -105,7 +117,12 @@ class RedisLedger:
 
     def __init__(self, url: str, rules: Rules) -> None:
         self._rules = rules
-        client = redis.Redis.from_url(url, decode_responses=True)
+        client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=_PATIENCE_S,
+            socket_timeout=_PATIENCE_S,
+        )
         self._take, self._renew, self._end, self._standings = (
             _script(client, text) for text in (_TAKE, _RENEW, _END, _STANDINGS)
         )
@@ -123,7 +140,7 @@ class RedisLedger:
     async def renew(self, ticket: VisitorTicket, *, now: float) -> None:
         """Say that a ticket's answer still runs."""
         keys = running_keys(ticket.visitor_key, ticket.network)
-        await self._renew(keys, [ticket.id, now + CONF.lease_s])
+        await self._renew(keys, [now, ticket.id, now + CONF.lease_s])
 
     async def end(self, ticket: VisitorTicket, *, is_used: bool, now: float) -> None:
         """Note that an answer runs no more; unless used, take the ticket back. Once is enough."""

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from tests.acceptance.test_chat_page import answer, ask, slow_instance, text_of
+from tests.acceptance.test_chat_page import answer, ask, sign_up, slow_instance, text_of
 from tests.sites import Site
 
 pytestmark = pytest.mark.browser
@@ -137,3 +137,38 @@ def test_proof_can_be_stopped_and_keeps_the_text(start_site: SiteFactory, page: 
     page.get_by_test_id("send").click()
     expect(text_of(answer(page, "complete"))).to_have_text("one")
     left(page, "4 of 5 left today")
+
+
+def test_who_has_an_account_keeps_what_was_asked_and_typed_by_signing_in(
+    start_site: SiteFactory, page: Page
+) -> None:
+    site = start_site(demo_limit="1/day")
+    slow_instance(site, delay_ms=0)
+    user = f"http://{site.host('user')}:{site.port}"
+    page.goto(f"{user}/accounts/signup/")
+    sign_up(page, site)
+    expect(page.get_by_test_id("composer")).to_be_visible()
+    page.goto(f"{user}/accounts/logout/")
+    page.get_by_role("button", name="Sign Out").click()
+    page.goto(f"http://{site.host()}:{site.port}/")
+    expect(page.get_by_role("link", name="Sign up to keep this conversation")).to_be_hidden()
+    ask(page, "one")
+    answer(page, "complete")
+    ask(page, "two")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_role("link", name="Sign up to keep this conversation").click()
+    page.get_by_role("main").get_by_role("link", name="Sign in", exact=True).click()
+    page.get_by_label("Email").fill("reader@example.org")
+    page.get_by_label("Password").fill("correct-horse-9")
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_test_id("to-keep")).to_have_text("one")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_test_id("keep").click()
+    expect(text_of(answer(page, "complete"))).to_have_text("one")
+    expect(page.get_by_test_id("composer")).to_have_value("two")
+    page.go_back()
+    page.reload()
+    expect(page.get_by_role("heading", name="There is nothing to keep")).to_be_visible()
+    page.goto(f"http://{site.host()}:{site.port}/chat/keep")
+    expect(page.get_by_test_id("composer")).to_be_visible()
