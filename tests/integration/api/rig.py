@@ -139,6 +139,15 @@ def chat(text: str = "Hello", **parameters: object) -> Call:
     return call("POST", "/v1/chat/completions", body)
 
 
+async def queued(router: LiveRouter, count: int) -> None:
+    """Give way until so many jobs stand in the queue."""
+    for _ in range(1000):
+        if len(router.service.state.queue) == count:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError(f"{len(router.service.state.queue)} jobs are in the queue, not {count}")
+
+
 class Instance:
     """A connected instance that does only what a test tells it."""
 

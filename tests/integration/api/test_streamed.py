@@ -9,7 +9,7 @@ from apps.api import answering
 from apps.api.conf import CONF
 from apps.api.dialects.chat_answers import ChatEventWriter
 from apps.router.live.runtime import LiveRouter
-from tests.integration.api.rig import Instance, call, chat
+from tests.integration.api.rig import Instance, call, chat, queued
 
 TEXTS = ["Grüße,\n", "\u2028next\x85 ", '"quoted"\\ ', "🙂", "\t\x0b end"]
 
@@ -122,6 +122,18 @@ async def test_error_in_the_queue_after_the_beginning_is_an_event(
     await router.drain(0)
     reply = await second.end()
     assert reply.events[-1]["error"]["code"] == "shutting_down"
+
+
+async def test_refusal_that_comes_soon_keeps_its_status_though_the_request_waited(
+    instance: Instance, router: LiveRouter
+) -> None:
+    chat("first")
+    await instance.job()
+    second = chat("second", stream=True)
+    await queued(router, 1)
+    await router.drain(0)
+    reply = await second.end()
+    assert (reply.status, reply.error["code"]) == (503, "shutting_down")
 
 
 async def test_fault_of_ours_in_a_stream_ends_it_with_an_event(

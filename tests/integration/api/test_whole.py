@@ -1,6 +1,7 @@
 """Chat completions that are answered whole, and everything that is refused."""
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,18 +11,9 @@ from apps.router import ports
 from apps.router.live.runtime import LiveRouter
 from apps.router.services import job_cancel
 from motherfluxer_wire import frames
-from tests.integration.api.rig import Instance, call, chat
+from tests.integration.api.rig import Instance, call, chat, queued
 
 CHAT = "/v1/chat/completions"
-
-
-async def queued(router: LiveRouter, count: int) -> None:
-    """Give way until so many jobs stand in the queue."""
-    for _ in range(1000):
-        if len(router.service.state.queue) == count:
-            return
-        await asyncio.sleep(0)
-    raise AssertionError(f"{len(router.service.state.queue)} jobs are in the queue, not {count}")
 
 
 async def test_answer_is_a_chat_completion(instance: Instance) -> None:
@@ -175,13 +167,15 @@ async def test_known_model_without_an_instance_says_when_to_retry(instance: Inst
 
 
 async def test_full_queue_says_when_to_retry(instance: Instance, router: LiveRouter) -> None:
-    bound = router.service.state.settings.max_queued_per_class
+    state, bound = router.service.state, 20
+    state.settings = dataclasses.replace(state.settings, max_queued_per_class=bound)
     asked = [chat() for _ in range(bound + 1)]
     job = await instance.job()
     await queued(router, bound)
-    reply = await chat().end()
-    assert (reply.status, reply.error["code"]) == (429, "queue_full")
-    assert int(reply.headers["retry-after"]) > 0
+    for is_streamed in (False, True):
+        reply = await chat(stream=is_streamed).end()
+        assert (reply.status, reply.error["code"]) == (429, "queue_full")
+        assert int(reply.headers["retry-after"]) > 0
     for waiting in asked:
         waiting.hang_up()
     assert (await instance.frame(frames.Cancel)).job == job.job
