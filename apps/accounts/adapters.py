@@ -14,6 +14,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from apps.accounts.core.agents import agent_words
 from apps.accounts.core.mail_text import parts_of
 from apps.accounts.guarding.adapter import GuardedAdapter
 from apps.accounts.guarding.devices import account_digest, device_of
@@ -66,6 +67,10 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth h
         """Decrypt with whichever key fits. Raises cryptography.fernet.InvalidToken."""
         stored = encrypted_text.encode()
         return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(stored).decode()
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        """Propose a name for a new key: the browser where it is made."""
+        return agent_words(context.request.headers.get("user-agent", ""))
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """Name the domain, so that a passkey made on one site is offered on the others."""

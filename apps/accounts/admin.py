@@ -8,10 +8,11 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
 from apps.accounts import factors, roles
+from apps.accounts import services as account_services
 from apps.accounts.keys import services
 from apps.accounts.leaving import services as leaving
 from apps.accounts.models import OPERATORS_GROUP, ApiKey, User
@@ -57,7 +58,7 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
 
     form = CaselessEmailForm
     add_form = NewUserForm
-    list_display = ("email", "role", "is_active", "date_joined", "last_login")
+    list_display = ("email", "role", "has_factor", "is_active", "date_joined", "last_login")
     list_filter = ("is_superuser", "is_active", "groups")
     search_fields = ("email",)
     ordering = ("email",)
@@ -80,8 +81,17 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
     actions = ("revoke_operator", "remove_second_factors")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Read the groups with the users: each row shows a role."""
-        return super().get_queryset(request).prefetch_related("groups")
+        """Read with the users what each row shows: groups for a role, and a second factor."""
+        theirs = Authenticator.objects.filter(user=OuterRef("pk"))
+        has_one = Exists(theirs.exclude(type=Authenticator.Type.RECOVERY_CODES))
+        users: QuerySet[User] = super().get_queryset(request).annotate(has_one=has_one)
+        return users.prefetch_related("groups")
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save; an address that is changed here is a new one, and the old one opens nothing."""
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            account_services.other_addresses_forget(user=obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Let nobody delete the account that they are signed in with."""
@@ -100,6 +110,11 @@ class EmailUserAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for mypy a
         """Delete each of them so."""
         for user_id in list(queryset.values_list("pk", flat=True)):
             leaving.account_delete(user_id=user_id)
+
+    @admin.display(description="second factor", boolean=True)
+    def has_factor(self, user: User) -> bool:
+        """Say whether one is set up."""
+        return bool(getattr(user, "has_one"))  # noqa: B009  # annotated above
 
     @admin.display(description="role")
     def role(self, user: User) -> str:

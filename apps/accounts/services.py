@@ -41,6 +41,14 @@ def signup_finished(*, user: User) -> None:
     User.objects.filter(pk=user.pk, unfinished_since__isnull=False).update(unfinished_since=None)
 
 
+def other_addresses_forget(*, user: User) -> None:
+    """Forget all addresses of a user but the present one.
+
+    One that is not confirmed yet is, by a code, at the next sign-in.
+    """
+    EmailAddress.objects.filter(user=user).exclude(email__iexact=user.email).delete()
+
+
 @dataclass(frozen=True, slots=True)
 class FreshAccount:
     """An account that was just made, and its password."""

@@ -1,15 +1,20 @@
 """Who enters the operators' and the superadmin's site, and what is no way around."""
 
 import re
+from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.management import CommandError, call_command
+from django.urls import get_resolver
+from pytest_django import Settings
 
 from apps.accounts import factors, roles
 from apps.accounts.keys.services import api_key_issue
 from apps.accounts.models import User
+from motherfluxer import entrance
 from tests.clients import SiteClient
 from tests.integration.accounts.people import ACTIVATE, PASSWORD, make_person, set_up_app, sign_in
 from tests.signing_in import totp_code
@@ -183,6 +188,36 @@ def test_a_key_opens_no_page(boss: User, path: str) -> None:
     _, key = api_key_issue(user=boss, name="k", may_manage=True)
     answer = SiteClient("superadmin").get(path, headers={"authorization": f"Bearer {key}"})
     assert answer.status_code == 302
+
+
+def _views(patterns: Any, before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the address pattern and the module of every view."""
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from _views(pattern.url_patterns, route)
+        else:
+            yield route, pattern.callback.__module__
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_nothing_is_open_but_signing_in_and_health(site: str, settings: Settings) -> None:
+    patterns = get_resolver(settings.SITE_URLCONFS[site]).url_patterns
+    found = {route for route, module in _views(patterns) if module.startswith(entrance._OPEN)}
+    others = {route for route in found if not route.startswith("accounts/")}
+    assert others == {"healthz", "readyz", "login/", "logout/", "password_change/"}
+    ours = {route for route, _ in _views(patterns)} - found
+    assert any(route.startswith("instances/") for route in ours)
+    assert not any(re.match(r"accounts/(user|apikey)/", route) for route in found)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_the_pages_of_djangos_admin_lead_to_ours(site: str, boss: User) -> None:
+    client = SiteClient(site)
+    client.force_login(boss)
+    assert client.get("/password_change/")["Location"] == "/accounts/password/change/"
+    client.post("/logout/")
+    assert not client.is_signed_in
 
 
 @pytest.mark.parametrize("site", SITES)

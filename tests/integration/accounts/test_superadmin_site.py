@@ -1,10 +1,12 @@
 """Users on the superadmin's site."""
 
 import pytest
+from django.core import mail
 
 from apps.accounts.keys import services
 from apps.accounts.models import ApiKey, User
 from tests.clients import SiteClient
+from tests.integration.accounts.people import make_person, newest_code, sign_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -48,6 +50,30 @@ def test_every_page_opens(browser: SiteClient, path: str) -> None:
     assert response.status_code == 200
     assert key.digest not in response.content.decode()
     assert text not in response.content.decode()
+
+
+def test_an_address_that_the_superadmin_changed_opens_nothing_under_the_old_one(
+    browser: SiteClient,
+) -> None:
+    user = make_person("old@example.org")
+    path = f"/accounts/user/{user.pk}/change/"
+    form = {"email": "New@example.org", "is_active": "on", "groups": []}
+    assert browser.post(path, form).status_code == 302
+    user.refresh_from_db()
+    assert user.email == "new@example.org"
+    SiteClient("user").post("/accounts/password/reset/", {"email": "old@example.org"})
+    assert "There is no account" in mail.outbox[-1].subject
+    client = sign_in("user", "new@example.org")
+    assert not client.is_signed_in
+    client.post("/accounts/confirm-email/", {"code": newest_code()})
+    assert client.is_signed_in
+
+
+def test_the_list_tells_who_has_a_second_factor(browser: SiteClient) -> None:
+    make_person("plain@example.org")
+    page = browser.get("/accounts/user/").content.decode()
+    assert page.count('alt="True"') == 3  # the boss's, and both accounts are active
+    assert page.count('alt="False"') == 1
 
 
 def test_the_superadmin_revokes_a_key(browser: SiteClient) -> None:
