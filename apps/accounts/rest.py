@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from apps.accounts.keys.rest import ApiKeyViewSet
 from apps.accounts.models import User
+from apps.accounts.usage.rest import UsageViewSet
 
 
 @extend_schema_serializer(many=False)
@@ -40,4 +41,4 @@ class AccountViewSet(viewsets.GenericViewSet[Any]):
         return Response(self.get_serializer(request.user).data)
 
 
-ROUTES = [("account", AccountViewSet), ("keys", ApiKeyViewSet)]
+ROUTES = [("account", AccountViewSet), ("keys", ApiKeyViewSet), ("usage", UsageViewSet)]

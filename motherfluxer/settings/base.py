@@ -52,7 +52,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "channels",
     "apps.router",
     "apps.accounts",
@@ -224,6 +223,7 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.api.rest.schema.text_without_null",
         "apps.api.rest.inference.inference_describe",
     ],
 }

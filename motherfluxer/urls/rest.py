@@ -6,9 +6,8 @@ from typing import Final
 from django.apps import apps
 from django.urls import include, path, re_path
 
-from apps.api.rest.pages import schema_page
 from apps.api.rest.schema import Schema
-from apps.api.rest.views import NothingHere, Resources
+from apps.api.rest.views import NothingHere, Resources, reference
 
 _APPS: Final = ("apps.accounts", "apps.chat", "apps.instances", "apps.router")
 
@@ -24,7 +23,7 @@ def _resources() -> Resources:
 
 urlpatterns = [
     path("schema/", Schema.as_view(), name="rest-schema"),
-    path("docs/", schema_page, name="rest-docs"),
+    path("docs/", reference, name="rest-docs"),
     path("", include(_resources().urls)),
     re_path("", NothingHere.as_view()),
 ]

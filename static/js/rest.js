@@ -6,15 +6,15 @@ const reply = document.getElementById("rest-reply");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const method = event.submitter.value;
+  const { value: method, dataset: { address } } = event.submitter;
   if (method === "DELETE" && !confirm("Delete this?")) return;
-  const hasBody = content && method !== "DELETE";
+  const hasBody = content && !address && method !== "DELETE";
   const headers = {
     Accept: "application/json",
     "X-CSRFToken": form.elements.csrfmiddlewaretoken.value,
   };
   if (hasBody) headers["Content-Type"] = "application/json";
-  const answer = await fetch(form.dataset.address, {
+  const answer = await fetch(address || form.dataset.address, {
     method, headers, body: hasBody ? content.value : undefined,
   });
   const text = await answer.text();

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from apps.accounts.usage.models import KeyUsage
 
@@ -36,6 +36,11 @@ class KeyUsageRow:
     requests: int
     prompt_tokens: int
     completion_tokens: int
+
+
+def usage_counted(*, user_id: int) -> QuerySet[KeyUsage]:
+    """Return all that a user's keys used, for a list that is filtered and cut into pages."""
+    return KeyUsage.objects.filter(api_key__user_id=user_id).select_related("api_key")
 
 
 def usage_by_day(*, user_id: int, since: date, key_pk: int | None = None) -> list[DayUsage]:

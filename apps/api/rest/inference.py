@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from apps.api.conf import CONF
+from apps.api.rest import shapes
 from apps.api.rest.endpoints import ENDPOINTS, Endpoint
 
 KEY_SCHEME: Final = "apiKey"
@@ -53,7 +54,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     content: dict[str, Any] = {_JSON: {"schema": _ref(endpoint.answer)}}
     if endpoint.body is not None:
-        content[_EVENTS] = {"schema": {"type": "string"}}
+        content[_EVENTS] = {"schema": _ref(shapes.StreamEvent)}
     responses: dict[str, Any] = {"200": {"description": "The answer", "content": content}}
     for status in sorted({code.http_status for code in endpoint.codes}):
         content = {_JSON: {"schema": _ref(endpoint.error)}}
@@ -70,7 +71,7 @@ def _components(endpoint: Endpoint) -> dict[str, Any]:
     asked = [endpoint.body] if endpoint.body else []
     asked += [inner for inner in endpoint.inner.values() if inner not in asked]
     _, found = msgspec.json.schema_components(
-        [*asked, endpoint.answer, endpoint.error], ref_template=_REF
+        [*asked, endpoint.answer, endpoint.error, shapes.StreamEvent], ref_template=_REF
     )
     for (struct, name), inner in endpoint.inner.items():
         properties = found[struct.__name__]["properties"]

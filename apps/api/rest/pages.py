@@ -1,12 +1,9 @@
-"""The pages of `/api/`: each answer in the site's own look, and the schema for people."""
+"""The pages of `/api/`: each answer in the site's own look."""
 
 import json
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template import loader
-from django.views.decorators.http import require_safe
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,13 +29,16 @@ class SitePageRenderer(BrowsableAPIRenderer):
         return {
             "name": view.get_view_name(),
             "description": view.get_view_description(html=False),
-            "breadcrumbs": get_breadcrumbs(request.path, request),
+            "breadcrumbs": [
+                one for one in get_breadcrumbs(request.path, request) if one[1][-1] == "/"
+            ],
             "content": content,
             "response": response,
             "request": request,
             "user": request.user,
             "path": request.get_full_path(),
             "writes": [one for one in _WRITES if is_open and one in view.allowed_methods],
+            "actions": _actions(view) if is_open else {},
             "example": _example(view) if is_open else "",
             "links": _links(data, request),
         }
@@ -54,10 +54,11 @@ class SitePageRenderer(BrowsableAPIRenderer):
         return loader.get_template(self.template).render(context, request=request._request)
 
 
-@require_safe
-def schema_page(request: HttpRequest) -> HttpResponse:
-    """Show the schema, to read and to try."""
-    return render(request, "rest/docs.html")
+def _actions(view: Any) -> dict[str, str]:
+    """Return what can be done with the thing shown, each with its address."""
+    url_map = getattr(view, "get_extra_action_url_map", dict)
+    found: dict[str, str] = url_map()
+    return found
 
 
 def _example(view: Any) -> str:

@@ -71,6 +71,16 @@ class ProblemSchema(AutoSchema):
         }
 
 
+def text_without_null(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Say that no text that is sent holds a null character: a postprocessing hook."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query" and parameter["schema"] == {"type": "string"}:
+                    parameter["schema"]["pattern"] = "^[^\\x00]*$"
+    return result
+
+
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the schema tells of API keys."""
 

@@ -5,6 +5,13 @@ from typing import Literal
 from msgspec import Struct
 
 
+class StreamEvent(Struct, frozen=True, kw_only=True):
+    """One event of a stream; its data is JSON, but for the last one of OpenAI's streams."""
+
+    data: str
+    event: str = "message"
+
+
 class CachedTokens(Struct, frozen=True, forbid_unknown_fields=True):
     """How many tokens of the prompt the instance still had."""
 

@@ -1,6 +1,7 @@
 """API keys under `/api/`: one's own, with secrets shown once, made only by who may."""
 
 import time
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.core import mail
 
 from apps.accounts.keys.models import ApiKey
 from apps.accounts.models import User
+from apps.accounts.usage.models import KeyUsage
 from motherfluxer.hosts import cookie_name
 from motherfluxer_wire.tokens import API_KEY_PREFIX, parse_token
 from tests.clients import SiteClient
@@ -127,3 +129,28 @@ def test_others_keys_are_not_there(ask: Asker) -> None:
     assert ask("POST", f"keys/{theirs.token_id}/revoke/").status == 404
     assert ask("POST", f"keys/{theirs.token_id}/rotate/", {}).status == 404
     assert ask("GET", "keys/").json()["count"] == 1
+
+
+def test_usage_is_listed_by_day_for_ones_own_keys(ask: Asker, reader: User) -> None:
+    other = make_user("other@example.org")
+    for owner in (reader, other):
+        key = ApiKey.objects.filter(user=owner).first() or ApiKey.objects.get(
+            token_id=key_of(owner).split("_")[1]
+        )
+        for day in (1, 2):
+            figures = {"requests": day, "prompt_tokens": 10 * day, "completion_tokens": 5}
+            KeyUsage.objects.create(
+                api_key=key, day=date(2026, 1, day), model_name="phi-2", **figures
+            )
+    found = ask("GET", "usage/").json()
+    assert [one["day"] for one in found["results"]] == ["2026-01-02", "2026-01-01"]
+    first = found["results"][0]
+    assert (first["key_name"], first["model"], first["requests"]) == ("test", "phi-2", 2)
+    assert (first["prompt_tokens"], first["completion_tokens"]) == (20, 5)
+    for query, count in (
+        ("day_from=2026-01-02", 1),
+        ("model=phi-3", 0),
+        ("key=" + first["key"], 2),
+    ):
+        assert ask("GET", f"usage/?{query}").json()["count"] == count
+    assert ask("GET", "usage/?day_from=yesterday").problem["code"] == "invalid_request"
