@@ -162,6 +162,7 @@ class CredentialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Operat
     filterset_class = CredentialFilter
     lookup_field = "token_id"
     lookup_url_kwarg = "id"
+    lookup_value_converter = "slug"  # nothing that a database does not take
     ordering_fields = ("created_at", "name")
     ordering = ("-created_at", "-id")
 

@@ -154,6 +154,7 @@ class ApiKeyViewSet(
     filterset_class = ApiKeyFilter
     lookup_field = "token_id"
     lookup_url_kwarg = "id"
+    lookup_value_converter = "slug"  # nothing that a database does not take
     ordering_fields = ("created_at", "name")
     ordering = ("-created_at", "-id")
 
