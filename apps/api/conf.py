@@ -18,8 +18,8 @@ class ApiConf:
         proxies commonly cut after 30 s or more.
     retry_after_s: what a refusal that passes by itself says when the router named no time.
     limit_window_s: requests are counted in windows so long.
-    lease_parts_count: one part of so many of what is left of a window is taken at once.
-    leases_count: what was taken is forgotten when it is for so many keys.
+    share_parts_count: one part of so many of what is left of a window is taken at once.
+    shares_count: what was taken is forgotten when it is for so many keys.
     redis_timeout_s: a request that could not be counted by then is answered all the same.
     idempotency_key_chars: the longest name that a request may bear.
     answer_kept_s: an answer whose request bore one can be had again for so long.
@@ -37,8 +37,8 @@ class ApiConf:
     keep_alive_s: float = 5.0
     retry_after_s: int = 10
     limit_window_s: int = 60
-    lease_parts_count: int = 32
-    leases_count: int = 10_000
+    share_parts_count: int = 32
+    shares_count: int = 10_000
     redis_timeout_s: float = 1.0
     idempotency_key_chars: int = 255
     answer_kept_s: float = 600.0

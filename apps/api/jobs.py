@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from apps.api.conf import CONF
 from apps.api.dialects.base import Answer, Head, Question
@@ -45,7 +45,8 @@ class ApiJob:
         self._created = int(time.time())
         self._stays_s = stays_s
         self._readers = 0
-        self._is_recorded = False
+        self._stay: asyncio.Task[None] | None = None
+        self._is_settled = False
 
     @property
     def offset(self) -> int:
@@ -91,14 +92,23 @@ class ApiJob:
     def reader(self) -> Iterator[None]:
         """Count a reader; when the last has left, a job that has not ended is stopped."""
         self._readers += 1
+        if self._stay is not None:
+            self._stay.cancel()
         try:
             yield
         finally:
             self._readers -= 1
             if not self._readers and self._stays_s and self.stream.ended is None:
-                asyncio.get_running_loop().call_later(self._stays_s, self._settle)
+                self._stay = asyncio.create_task(self._await_reader())
             else:
                 self._settle()
+
+    async def _await_reader(self) -> None:
+        """Let the job go on for a while, for somebody who comes back to read it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._stays_s):
+                await self.stream.wait_ended()
+        self._settle()
 
     def _settle(self) -> None:
         """Stop a job that nobody reads, and have its tokens counted, once."""
@@ -106,8 +116,8 @@ class ApiJob:
             return
         if self.stream.ended is None:
             job_cancel(job_id=self.stream.job_id, reason="nobody reads the answer")
-        if not self._is_recorded:
-            self._is_recorded = True
+        if not self._is_settled:
+            self._is_settled = True
             self._record()
             if self.when_settled is not None:
                 self.when_settled()

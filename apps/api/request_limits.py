@@ -53,7 +53,7 @@ class Quota:
 
 
 @dataclass(slots=True)
-class _Lease:
+class _Share:
     """Requests of one window that this process may let through without asking again.
 
     taken: those that were taken of the window when this process last asked, its own included.
@@ -76,43 +76,43 @@ class RequestCounter:
     def __init__(self, counters: Counters, *, clock: Callable[[], float] = time.time) -> None:
         self._counters = counters
         self._clock = clock
-        self._leases: dict[str, _Lease] = {}
+        self._shares: dict[str, _Share] = {}
 
     async def take(self, key_id: str, limit: int) -> Quota:
         """Count one request."""
         now = int(self._clock()) + crc32(key_id.encode()) % CONF.limit_window_s
         window, passed_s = divmod(now, CONF.limit_window_s)
         resets_in_s = CONF.limit_window_s - passed_s
-        lease = self._lease(key_id, window)
-        while not lease.free and lease.taken < limit:
-            if lease.asking is None:
-                lease.asking = asyncio.create_task(self._extend(lease, key_id, limit))
-            await asyncio.shield(lease.asking)
-        if not lease.free:
+        share = self._share(key_id, window)
+        while not share.free and share.taken < limit:
+            if share.asking is None:
+                share.asking = asyncio.create_task(self._extend(share, key_id, limit))
+            await asyncio.shield(share.asking)
+        if not share.free:
             return Quota(limit, limit + 1, resets_in_s)
-        lease.free -= 1
-        return Quota(limit, min(lease.taken, limit) - lease.free, resets_in_s)
+        share.free -= 1
+        return Quota(limit, min(share.taken, limit) - share.free, resets_in_s)
 
-    def _lease(self, key_id: str, window: int) -> _Lease:
-        lease = self._leases.get(key_id)
-        if lease is not None and lease.window == window:
-            return lease
-        if len(self._leases) >= CONF.leases_count:
-            self._leases.clear()
-        lease = self._leases[key_id] = _Lease(window)
-        return lease
+    def _share(self, key_id: str, window: int) -> _Share:
+        share = self._shares.get(key_id)
+        if share is not None and share.window == window:
+            return share
+        if len(self._shares) >= CONF.shares_count:
+            self._shares.clear()
+        share = self._shares[key_id] = _Share(window)
+        return share
 
-    async def _extend(self, lease: _Lease, key_id: str, limit: int) -> None:
+    async def _extend(self, share: _Share, key_id: str, limit: int) -> None:
         """Take more of the window."""
-        wanted = max(1, (limit - lease.taken) // CONF.lease_parts_count)
+        wanted = max(1, (limit - share.taken) // CONF.share_parts_count)
         # Kept for longer than the window: the clocks of processes differ.
         expiry_s = 2 * CONF.limit_window_s
         try:
-            taken = await self._counters.incr(f"{key_id}/{lease.window}", expiry_s, amount=wanted)
+            taken = await self._counters.incr(f"{key_id}/{share.window}", expiry_s, amount=wanted)
         finally:
-            lease.asking = None
-        lease.taken = taken
-        lease.free = max(0, min(wanted, limit - (taken - wanted)))
+            share.asking = None
+        share.taken = taken
+        share.free = max(0, min(wanted, limit - (taken - wanted)))
 
 
 async def request_count(exchange: Exchange, caller: Caller) -> None:

@@ -107,6 +107,38 @@ async def test_two_at_once_share_a_job(instance: Instance) -> None:
     assert (await both[1].end()).events[-1] == "[DONE]"
 
 
+async def test_an_answer_that_ends_while_its_reader_is_away_is_counted_and_kept(
+    instance: Instance, records: list[Any]
+) -> None:
+    lost = named()
+    job = await instance.job()
+    lost.hang_up()
+    await lost.end()
+    instance.say(job, "done")
+    instance.finish(job)
+    await steps()
+    assert [record.completion_tokens for record in records] == [1]
+    again = await named().end()
+    assert again.json()["choices"][0]["message"]["content"] == "done"
+    assert len(records) == 1
+
+
+async def test_who_comes_back_and_leaves_again_is_waited_for_anew(
+    instance: Instance, records: list[Any]
+) -> None:
+    first = named()
+    job = await instance.job()
+    for asked in (first, named(), named()):
+        await steps()
+        asked.hang_up()
+        await asked.end()
+    last = named()
+    await steps()
+    instance.finish(job)
+    assert (await last.end()).headers["idempotent-replayed"] == "true"
+    assert len(records) == 1
+
+
 async def test_a_job_that_nobody_comes_back_for_is_stopped(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, records: list[Any]
 ) -> None:
