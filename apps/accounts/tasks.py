@@ -6,6 +6,7 @@ from django.utils import timezone
 from apps.accounts.keys.notices import api_keys_expiring_tell
 from apps.accounts.keys.services import api_keys_remove_old
 from apps.accounts.leaving.services import accounts_delete_due
+from apps.accounts.sessions import sessions_forget_ended
 from apps.accounts.usage.services import usage_remove_old
 
 
@@ -26,3 +27,9 @@ def remove_old_usage() -> None:
 def tell_of_expiring_keys() -> None:
     """Tell the owners of keys that will soon be refused."""
     api_keys_expiring_tell(now=timezone.now())
+
+
+@shared_task(name="accounts.forget_ended_sessions")  # type: ignore[untyped-decorator]  # untyped
+def forget_ended_sessions() -> None:
+    """Forget from where people were signed in."""
+    sessions_forget_ended(now=timezone.now())

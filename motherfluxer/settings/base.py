@@ -283,6 +283,10 @@ CELERY_BEAT_SCHEDULE = {  # seconds between runs
         "task": "operations.clear_expired_sessions",
         "schedule": 24 * 3600,
     },
+    "forget-ended-sessions": {
+        "task": "accounts.forget_ended_sessions",
+        "schedule": 24 * 3600,
+    },
     "remove-old-decisions": {
         "task": "router.remove_old_decisions",
         "schedule": 3600,

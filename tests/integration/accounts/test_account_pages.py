@@ -1,6 +1,7 @@
 """What people change of their own account, and what is asked of them before."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.accounts.sessions import sessions_forget_ended
 from tests.clients import SiteClient
 from tests.integration.accounts.people import (
     ADDRESS,
@@ -141,6 +144,15 @@ def test_sessions_are_listed_with_browser_and_site_and_end_one_by_one_or_all(per
     client.post("/accounts/sessions/")
     assert not any(other.is_signed_in for other in others)
     assert client.is_signed_in
+
+
+def test_from_where_one_was_signed_in_is_forgotten_with_the_session(person: User) -> None:
+    sign_in().post("/accounts/logout/")
+    sign_in()
+    assert UserSession.objects.count() == 1
+    assert sessions_forget_ended(now=timezone.now()) == 0
+    assert sessions_forget_ended(now=timezone.now() + timedelta(days=15)) == 1
+    assert not UserSession.objects.exists()
 
 
 def test_nobody_ends_a_session_of_another(person: User) -> None:
