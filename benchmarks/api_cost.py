@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from tests.servers import running_servers
+from tests.servers import running_valkey
 
 GOAL_US: Final = 300.0
 ROUNDS: Final = 3000
@@ -224,8 +224,11 @@ def main() -> int:
     )
     print(f"{'limits in':12}{'router alone':>14}{'/v1 whole':>22}{'/v1 streamed':>22}")
     worst = 0.0
-    with running_servers() as servers:
-        for name, environment in (("memory", {}), ("Redis", {"REDIS_URL": servers.redis_url})):
+    with (
+        tempfile.TemporaryDirectory(prefix="motherfluxer-api-cost-") as folder,
+        running_valkey(Path(folder)) as redis_url,
+    ):
+        for name, environment in (("memory", {}), ("Redis", {"REDIS_URL": redis_url})):
             found = measured_with(environment)
             alone, cells = found["router"], ""
             for way in ("whole", "streamed"):
