@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import override_settings
 from django.utils import timezone
 
@@ -130,3 +131,30 @@ def test_too_many_requests_wait(reader: User, settings: Any) -> None:
         assert refused.problem["code"] == "rate_limit_exceeded"
         assert 1 <= int(refused.headers["Retry-After"]) <= 61
         assert other("GET", "account/").status == 200
+
+
+def test_an_operators_session_needs_a_second_factor(operator: User) -> None:
+    browser = SiteClient("user")
+    browser.force_login(operator)
+    ask = Asker(client=browser)
+    for path in ("credentials/", "instances/"):
+        assert ask("GET", path).problem["code"] == "second_factor_required"
+    assert ask("GET", "account/").status == 200
+    Authenticator.objects.create(user=operator, type=Authenticator.Type.TOTP, data={})
+    assert ask("GET", "credentials/").status == 200
+
+
+def test_an_account_that_is_to_be_deleted_can_do_nothing(reader: User) -> None:
+    key = key_of(reader)
+    browser = SiteClient("user")
+    browser.force_login(reader)
+    User.objects.update(deletion_at=timezone.now() + timedelta(days=14))
+    assert Asker(client=browser)("GET", "account/").problem["code"] == "permission_denied"
+    assert Asker(key)("GET", "account/").problem["code"] == "invalid_api_key"
+
+
+def test_a_closed_site_answers_a_program_with_a_problem(operator: User) -> None:
+    assert Asker(site="admin")("GET", "account/").problem["code"] == "authentication_required"
+    browser = SiteClient("admin")
+    browser.force_login(operator, has_factor=False)
+    assert Asker(client=browser)("GET", "credentials/").status == 401
