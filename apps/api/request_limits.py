@@ -77,9 +77,21 @@ class RequestCounter:
         self._counters = counters
         self._clock = clock
         self._shares: dict[str, _Share] = {}
+        self._away_until = 0.0
 
-    async def take(self, key_id: str, limit: int) -> Quota:
-        """Count one request."""
+    async def take(self, key_id: str, limit: int) -> Quota | None:
+        """Count one request; None while it cannot be counted, since answers matter more."""
+        if self._clock() < self._away_until:
+            return None
+        try:
+            return await self._take(key_id, limit)
+        except RedisError as error:
+            if self._clock() >= self._away_until:
+                self._away_until = self._clock() + CONF.redis_rest_s
+                log.warning("requests are not counted for a while: %s", error)
+            return None
+
+    async def _take(self, key_id: str, limit: int) -> Quota:
         now = int(self._clock()) + crc32(key_id.encode()) % CONF.limit_window_s
         window, passed_s = divmod(now, CONF.limit_window_s)
         resets_in_s = CONF.limit_window_s - passed_s
@@ -118,11 +130,8 @@ class RequestCounter:
 async def request_count(exchange: Exchange, caller: Caller) -> None:
     """Count a request against its key's minute. Raises ApiError when that is used up."""
     limit = caller.requests_per_minute or settings.API_REQUESTS_PER_MINUTE
-    try:
-        quota = await _counter().take(caller.key_id, limit)
-    except RedisError as error:
-        # Answers matter more than counting them.
-        log.warning("requests are not counted: %s", error)
+    quota = await _counter().take(caller.key_id, limit)
+    if quota is None:
         return
     exchange.headers += quota.headers
     if quota.used > limit:
