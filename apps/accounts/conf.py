@@ -25,8 +25,11 @@ class AccountsConf:
     first_run_file: str = "first-run.txt"
 
     unverified_kept_s: int = 24 * 3600
+    stand_in_bytes: int = 16
+    stand_in_domain: str = "@stand-in.invalid"
     deletion_grace_days: int = 14
     invitation_days: int = 7
+    invitation_kept_days: int = 90
     application_chars: int = 1000
 
 

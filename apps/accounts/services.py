@@ -36,6 +36,18 @@ def signup_begun(*, user: User, now: datetime) -> None:
     User.objects.filter(pk=user.pk).update(unfinished_since=now)
 
 
+def stand_in_make(*, password: str, now: datetime) -> None:
+    """Write what a sign-up writes, for nobody: an account with an address that cannot be.
+
+    So a sign-up with a known address costs what one with an unknown address does. The housekeeping
+    deletes it within the hour.
+    """
+    address = f"{secrets.token_hex(CONF.stand_in_bytes)}{CONF.stand_in_domain}"
+    user = User.objects.create_user(address, password)
+    EmailAddress.objects.create(user=user, email=address, primary=True)
+    signup_begun(user=user, now=now)
+
+
 def signup_finished(*, user: User) -> None:
     """Note that its owner has come in: the address is shown to be the owner's."""
     User.objects.filter(pk=user.pk, unfinished_since__isnull=False).update(unfinished_since=None)

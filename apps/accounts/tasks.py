@@ -5,15 +5,18 @@ from django.utils import timezone
 
 from apps.accounts.keys.notices import api_keys_expiring_tell
 from apps.accounts.keys.services import api_keys_remove_old
-from apps.accounts.leaving.services import accounts_delete_due
+from apps.accounts.leaving.services import accounts_delete_due, stand_ins_delete
+from apps.accounts.operators.services import invitations_forget_old
 from apps.accounts.sessions import sessions_forget_ended
 from apps.accounts.usage.services import usage_remove_old
 
 
 @shared_task(name="accounts.delete_due")  # type: ignore[untyped-decorator]  # celery is untyped
 def delete_due() -> None:
-    """Delete the accounts whose grace is over."""
+    """Delete the accounts whose grace is over, and what was begun and never finished."""
     accounts_delete_due(now=timezone.now())
+    stand_ins_delete()
+    invitations_forget_old(now=timezone.now())
 
 
 @shared_task(name="accounts.remove_old_usage")  # type: ignore[untyped-decorator]  # celery is untyped

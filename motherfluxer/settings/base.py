@@ -161,6 +161,8 @@ ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# Of the owner of an address whom somebody else keeps asking for a new password: few mails.
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip,5/h/key"}
 ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.SignInForm",
     "reset_password": "apps.accounts.guarding.forms.QuietResetForm",

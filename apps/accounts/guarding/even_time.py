@@ -1,7 +1,7 @@
 """Lets the answer to a sign-up come at full half seconds, whatever was to be done for it.
 
-A new account is written, a known address is not: with the hash and the mail the same for both, that
-is the difference that is left, and it is a few milliseconds.
+With the hash, what is written and the mail the same for a known and an unknown address, a few reads
+are the difference that is left.
 """
 
 import asyncio

@@ -8,7 +8,6 @@ from allauth.account.internal.flows.password_reset import request_password_reset
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
-from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,7 +17,7 @@ from apps.accounts.guarding.attempts import second_step_attempt
 from apps.accounts.guarding.notices import lock_notice_send
 from apps.accounts.guarding.shadows import shadow_remember
 from apps.accounts.guarding.words import wait_error
-from apps.accounts.services import signup_begun
+from apps.accounts.services import signup_begun, stand_in_make
 
 
 class QuietResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
@@ -50,7 +49,7 @@ class QuietSignupForm(SignupForm):  # type: ignore[misc]  # allauth is untyped
         """Sign up, or send whoever has the address a mail instead."""
         if self.account_already_exists:
             address, password = self.cleaned_data["email"], self.cleaned_data["password1"]
-            make_password(password)
+            stand_in_make(password=password, now=timezone.now())
             shadow_remember(address=address, password=password)
         return super().try_save(request)
 

@@ -1,11 +1,12 @@
 """Applications and invitations to run instances: made, decided, accepted, withdrawn."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.signing import BadSignature, Signer
 from django.db import IntegrityError, transaction
 
 from apps.accounts import roles, selectors
+from apps.accounts.conf import CONF
 from apps.accounts.errors import (
     AlreadyOperatorError,
     ApplicationDecidedError,
@@ -95,6 +96,13 @@ def invitation_withdraw(*, invitation_id: int, now: datetime) -> bool:
     """Take an open invitation back. False: there was nothing to take back."""
     mine = OperatorInvitation.objects.filter(pk=invitation_id, accepted_at=None, withdrawn_at=None)
     return mine.update(withdrawn_at=now) > 0
+
+
+def invitations_forget_old(*, now: datetime) -> int:
+    """Delete invitations that nobody accepted, long after their end; return how many."""
+    oldest = now - timedelta(days=CONF.invitation_kept_days)
+    gone, _ = OperatorInvitation.objects.filter(accepted_at=None, created_at__lt=oldest).delete()
+    return gone
 
 
 def _decide(

@@ -23,6 +23,7 @@ from apps.accounts.guarding.even_time import wait_s
 from apps.accounts.guarding.ladder import ACCOUNT
 from apps.accounts.leaving.services import accounts_delete_due
 from apps.accounts.models import User
+from apps.accounts.tasks import delete_due
 from tests.clients import SiteClient
 
 pytestmark = pytest.mark.django_db
@@ -202,6 +203,46 @@ def test_as_many_queries_are_made_before_the_answer(
             _send(path, address)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_a_sign_up_writes_as_much_and_what_stands_for_nobody_goes(
+    jobs: list[Callable[[], object]],
+) -> None:
+    writes = []
+    for address in (KNOWN, UNKNOWN):
+        with CaptureQueriesContext(connection) as queries:
+            _send("/accounts/signup/", address)
+        verbs = [query["sql"].split()[:3] for query in queries.captured_queries]
+        writes.append([verb for verb in verbs if verb[0] in ("INSERT", "UPDATE")])
+    assert writes[0] == writes[1]
+    assert ["INSERT", "INTO", '"accounts_user"'] in writes[0]
+    assert User.objects.count() == 3
+    delete_due()
+    assert set(User.objects.values_list("email", flat=True)) == {KNOWN, UNKNOWN}
+
+
+@pytest.mark.parametrize("address", [KNOWN, UNKNOWN])
+def test_nobody_is_flooded_with_mails_for_a_forgotten_password(address: str) -> None:
+    statuses = []
+    for sender in range(7):
+        browser = SiteClient("user")
+        form = {"email": address}
+        at = f"198.51.100.{sender}"
+        answer = browser.post("/accounts/password/reset/", form, REMOTE_ADDR=at)
+        statuses.append(answer.status_code)
+    assert statuses == [302] * 5 + [429] * 2
+    assert len(mail.outbox) == 5
+
+
+@pytest.mark.parametrize("address", [KNOWN, UNKNOWN])
+def test_a_code_of_a_sign_up_can_be_guessed_three_times(address: str) -> None:
+    browser = SiteClient("user")
+    browser.post("/accounts/signup/", PAGES["/accounts/signup/"](address))
+    answers: list[Any] = [
+        browser.post("/accounts/confirm-email/", {"code": "AAAA-AAAA"}) for _ in range(4)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 302, 302]
+    assert {answer.headers["Location"] for answer in answers[2:]} == {"/accounts/login/"}
 
 
 def test_an_account_without_a_password_costs_a_hash_as_well(hashes: list[str]) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.accounts.errors import LastSuperadminError
 from apps.accounts.keys.services import api_key_issue
 from apps.accounts.leaving import services
+from apps.accounts.leaving.admin_log import log_entries_forget
 from apps.accounts.leaving.export import account_zip
 from apps.accounts.leaving.reach import tables_of_users
 from apps.accounts.models import User
@@ -168,6 +169,33 @@ def test_only_accounts_whose_grace_is_over_are_deleted() -> None:
     delete_due()
     assert not User.objects.filter(pk=over.pk).exists()
     assert User.objects.count() == 2
+
+
+def test_who_comes_back_at_the_last_moment_is_not_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    late = User.objects.create_user("late@example.org", deletion_at=now - timedelta(seconds=1))
+    monkeypatch.setattr(services, "answers_stop", lambda **_: services.deletion_withdraw(user=late))
+    assert services.accounts_delete_due(now=now) == 0
+    assert User.objects.filter(pk=late.pk).exists()
+
+
+def test_an_account_that_cannot_be_deleted_holds_no_other_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = timezone.now()
+    for name in ("first", "second"):
+        User.objects.create_user(f"{name}@example.org", deletion_at=now)
+    first = User.objects.get(email="first@example.org")
+    forget = log_entries_forget
+
+    def fails(*, user_id: int, addresses: frozenset[str]) -> None:
+        if user_id == first.pk:
+            raise RuntimeError("a lock")
+        forget(user_id=user_id, addresses=addresses)
+
+    monkeypatch.setattr(services, "log_entries_forget", fails)
+    assert services.accounts_delete_due(now=now) == 1
+    assert list(User.objects.all()) == [first]
 
 
 def test_asking_again_does_not_put_the_day_off() -> None:

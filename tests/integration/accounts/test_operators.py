@@ -201,6 +201,13 @@ def test_an_invitation_ends_by_age_by_withdrawal_and_by_a_changed_letter(
     assert browser.get(path).status_code == 410
 
 
+def test_an_invitation_that_nobody_accepted_is_forgotten(boss: SiteClient) -> None:
+    _invite(boss)
+    now = timezone.now()
+    assert services.invitations_forget_old(now=now + timedelta(days=89)) == 0
+    assert services.invitations_forget_old(now=now + timedelta(days=91)) == 1
+
+
 def test_an_operator_is_not_invited(boss: SiteClient, applicant: User) -> None:
     roles.role_grant_operator(user=applicant)
     page = boss.post("/accounts/operatorinvitation/add/", {"email": ADDRESS})
