@@ -44,7 +44,7 @@ class CookieVisitorGate:
     def visitor_key(self, request: HttpRequest) -> str | None:
         """Return the visitor's key from a request's signed cookie, or None for a new one."""
         key: Any = request.get_signed_cookie(
-            CONF.cookie_name,
+            cookie_name(),
             default=None,
             salt=CONF.cookie_salt,
             max_age=CONF.cookie_max_age_s,
@@ -58,7 +58,7 @@ class CookieVisitorGate:
     def remember(self, response: HttpResponseBase, visitor_key: str) -> None:
         """Set the visitor's signed cookie on a response."""
         response.set_signed_cookie(
-            CONF.cookie_name,
+            cookie_name(),
             visitor_key,
             salt=CONF.cookie_salt,
             max_age=CONF.cookie_max_age_s,
@@ -126,6 +126,11 @@ class CookieVisitorGate:
         if refused is Refused.VISITOR_RUNNING:
             return JobError(ErrorCode.ANSWER_RUNNING, _MESSAGES[refused])
         return JobError(ErrorCode.PROOF_NEEDED, _MESSAGES[refused])
+
+
+def cookie_name() -> str:
+    """Name the visitor's cookie. `__Host-` makes browsers refuse one set by a sibling site."""
+    return f"__Host-{CONF.cookie_name}" if settings.SESSION_COOKIE_SECURE else CONF.cookie_name
 
 
 def ledger_of(rules: Rules) -> Ledger:

@@ -121,6 +121,21 @@ def test_cookie_is_kept_from_scripts_and_other_sites(gate: CookieVisitorGate, vi
     assert key_from(gate, cookie.value) == visitor
 
 
+def test_behind_tls_no_sibling_site_can_set_the_cookie(
+    gate: CookieVisitorGate, visitor: str, settings: Settings
+) -> None:
+    settings.SESSION_COOKIE_SECURE = True
+    response = HttpResponse()
+    gate.remember(response, visitor)
+    [(name, cookie)] = response.cookies.items()
+    assert name == f"__Host-{CONF.cookie_name}"
+    assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
+    assert key_from(gate, cookie.value) is None
+    request = RequestFactory().get("/")
+    request.COOKIES[name] = cookie.value
+    assert gate.visitor_key(request) == visitor
+
+
 def test_forged_cookies_are_nobodys(gate: CookieVisitorGate, visitor: str) -> None:
     real = cookie_of(gate, visitor)
     head, _, signature = real.rpartition(":")
