@@ -126,5 +126,5 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_staff(self) -> bool:
-        """What Django's admin asks on its login form."""
+        """What Django's admin asks in its templates."""
         return self.is_operator

@@ -215,6 +215,7 @@ def test_nothing_is_open_but_signing_in_and_health(site: str, settings: Settings
 def test_the_pages_of_djangos_admin_lead_to_ours(site: str, boss: User) -> None:
     client = SiteClient(site)
     client.force_login(boss)
+    assert f'<a href="{INDEX}">Second factor</a>' in client.get("/").content.decode()
     assert client.get("/password_change/")["Location"] == "/accounts/password/change/"
     client.post("/logout/")
     assert not client.is_signed_in
