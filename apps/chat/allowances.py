@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 async def allowance_of(asker: Asker) -> Allowance | None:
-    """Return what is left for a visitor; None for a registered user, who has no limit."""
+    """Return what is left for a visitor; None for a registered user, who has no limit.
+
+    None as well when it cannot be told now.
+    """
     gate = ports.visitor_gate.get_or_none()
     if not asker.is_visitor or gate is None:
         return None

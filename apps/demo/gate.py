@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from apps.demo.addresses import network_of
 from apps.demo.conf import CONF, Limit, Rules, rules_read
+from apps.demo.errors import LedgerUnreachableError
 from apps.demo.ledger import Ledger, Refused, Standing
 from apps.demo.memory_ledger import MemoryLedger
 from apps.demo.proofs import challenge_make, proof_checked
@@ -67,11 +68,15 @@ class CookieVisitorGate:
             secure=settings.SESSION_COOKIE_SECURE,
         )
 
-    async def allowance(self, visitor_key: str, address: str) -> Allowance:
-        """Return what is left, taking nothing."""
-        found = await self._ledger.standings(
-            visitor_key=visitor_key, network=network_of(address), now=self._clock()
-        )
+    async def allowance(self, visitor_key: str, address: str) -> Allowance | None:
+        """Return what is left, taking nothing; None when that cannot be told now."""
+        try:
+            found = await self._ledger.standings(
+                visitor_key=visitor_key, network=network_of(address), now=self._clock()
+            )
+        except LedgerUnreachableError:
+            logger.exception("What a visitor has left could not be looked up.")
+            return None
         return allowance_of(self._rules, visitor=found.visitor, network=found.network)
 
     async def take(self, visitor_key: str, address: str, *, proof: str = "") -> VisitorTicket:
@@ -82,7 +87,12 @@ class CookieVisitorGate:
             network=network_of(address),
             taken_at=self._clock(),
         )
-        refused = await self._ledger.take(ticket, proof=proof_checked(proof))
+        try:
+            refused = await self._ledger.take(ticket, proof=proof_checked(proof))
+        except LedgerUnreachableError as error:
+            logger.exception("No ticket could be taken for a visitor.")
+            words = "The site cannot count visitors' answers right now."
+            raise JobRefusedError(JobError(ErrorCode.INTERNAL_ERROR, words)) from error
         if refused is not None:
             raise JobRefusedError(await self._error(refused, visitor_key, address))
         return ticket
@@ -115,8 +125,8 @@ class CookieVisitorGate:
     async def _error(self, refused: Refused, visitor_key: str, address: str) -> JobError:
         if refused in (Refused.VISITOR_LIMIT, Refused.NETWORK_LIMIT):
             allowance = await self.allowance(visitor_key, address)
-            back_at = allowance.comes_back_at or self._clock()
-            retry_after_s = max(1, math.ceil(back_at - self._clock()))
+            back_at = allowance.comes_back_at if allowance is not None else None
+            retry_after_s = max(1, math.ceil((back_at or self._clock()) - self._clock()))
             return JobError(ErrorCode.DEMO_LIMIT_REACHED, _MESSAGES[refused], retry_after_s)
         if refused is Refused.CEILING:
             retry_after_s = self._rules.everybody.window_s

@@ -10,6 +10,7 @@ import redis
 from asgiref.sync import sync_to_async
 
 from apps.demo.conf import CONF, Rules
+from apps.demo.errors import LedgerUnreachableError
 from apps.demo.ledger import (
     Proof,
     Refused,
@@ -160,11 +161,17 @@ class RedisLedger:
 
 
 def _script(client: Any, text: str) -> Any:
-    """Return an asynchronous function of keys and arguments that runs a script in Redis."""
+    """Return an asynchronous function of keys and arguments that runs a script in Redis.
+
+    It raises LedgerUnreachableError.
+    """
     script = client.register_script(text)
 
     def call(keys: Any, arguments: Any) -> Any:
-        return script(keys=[_PREFIX + key for key in keys], args=arguments)
+        try:
+            return script(keys=[_PREFIX + key for key in keys], args=arguments)
+        except redis.RedisError as error:
+            raise LedgerUnreachableError from error
 
     return sync_to_async(call, thread_sensitive=False)
 

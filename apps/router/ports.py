@@ -263,8 +263,8 @@ class VisitorGate(Protocol):
         """Set the visitor's signed cookie on a response."""
         ...
 
-    async def allowance(self, visitor_key: str, address: str) -> Allowance:
-        """Return what is left, taking nothing."""
+    async def allowance(self, visitor_key: str, address: str) -> Allowance | None:
+        """Return what is left, taking nothing; None when that cannot be told now."""
         ...
 
     async def take(self, visitor_key: str, address: str, *, proof: str = "") -> VisitorTicket:

@@ -14,6 +14,7 @@ from apps.demo.gate import CookieVisitorGate
 from apps.router import ports
 from tests.integration.chat.conftest import JSON, Answering
 from tests.integration.chat.test_pages import ask, kept
+from tests.servers import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,6 +51,12 @@ def use_limits(settings: Settings) -> Iterator[UseLimits]:
 def address() -> str:
     """Return an address that no other test has."""
     return f"2001:db8:{secrets.randbelow(65536):x}:{secrets.randbelow(65536):x}::1"
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """Return a port where nobody listens."""
+    return free_port()
 
 
 async def answered(client: AsyncClient, answering: Answering, *, known: int = 0) -> dict[str, Any]:
@@ -186,6 +193,21 @@ async def test_without_scripts_a_proof_is_asked_for_in_words(
     page = refused.content.decode()
     assert "it needs JavaScript for that" in page
     assert "Plain?</textarea>" in page
+
+
+async def test_page_stands_and_refuses_while_nobody_can_count(
+    visitor: AsyncClient, answering: Answering, use_limits: UseLimits, closed_port: int
+) -> None:
+    use_limits(REDIS_URL=f"redis://127.0.0.1:{closed_port}/0")
+    page = await visitor.get("/")
+    assert page.status_code == 200
+    assert "left today" not in page.content.decode()
+    refused = await ask(visitor, "Hello?")
+    assert (refused.status_code, refused.json()["allowance"]) == (500, None)
+    assert refused.json()["error"]["code"] == "internal_error"
+    plain = await visitor.post("/chat/ask", {"text": "Plain?"})
+    assert "Plain?</textarea>" in plain.content.decode()
+    assert not answering.router.gateway.streams
 
 
 @pytest.mark.parametrize("cookie", ["x", "a:b:c", "x" * 30_000, '"', "\x80"])

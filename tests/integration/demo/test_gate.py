@@ -51,6 +51,7 @@ async def test_limit_says_when_to_come_back(gate: CookieVisitorGate, visitor: st
     error = await refusal(gate, visitor, address)
     assert (error.code, error.retry_after_s) == (ErrorCode.DEMO_LIMIT_REACHED, 86_400)
     allowance = await gate.allowance(visitor, address)
+    assert allowance is not None
     assert (allowance.left, allowance.limit) == (0, 2)
     assert allowance.comes_back_at == NOW + 86_400
     assert not allowance.is_shared
@@ -65,6 +66,7 @@ async def test_a_whole_ipv6_network_shares_its_limit(gate: CookieVisitorGate, ot
     error = await refusal(gate, gate.new_visitor_key(), address)
     assert (error.code, error.retry_after_s) == (ErrorCode.DEMO_LIMIT_REACHED, 3_600)
     allowance = await gate.allowance(gate.new_visitor_key(), address)
+    assert allowance is not None
     assert (allowance.left, allowance.limit, allowance.is_shared) == (0, 3, True)
 
 
