@@ -201,7 +201,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PAGINATION_CLASS": "apps.api.rest.paging.BoundedPages",
     "DEFAULT_FILTER_BACKENDS": [
         "apps.api.rest.filtering.StrictFilterBackend",
-        "rest_framework.filters.OrderingFilter",
+        "apps.api.rest.filtering.StrictOrderingFilter",
     ],
     "DEFAULT_THROTTLE_CLASSES": [
         "apps.api.rest.throttling.PersonThrottle",

@@ -1,4 +1,4 @@
-"""How lists under `/api/` are filtered."""
+"""How lists under `/api/` are filtered and ordered: strictly, as the schema says."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django_filters import CharFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
+from rest_framework.filters import OrderingFilter
 
 
 class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
@@ -23,6 +24,28 @@ class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
             for name, value in filterset.form.cleaned_data.items():
                 _check_in_range(name, value)
         return filterset
+
+
+class StrictOrderingFilter(OrderingFilter):
+    """Refuses what a list cannot be ordered by, which the library leaves out."""
+
+    def get_ordering(self, request: Any, queryset: Any, view: Any) -> Any:
+        """Return what the list is ordered by. Raises ValidationError."""
+        asked = request.query_params.get(self.ordering_param)
+        if asked is None:
+            return self.get_default_ordering(view)
+        terms = asked.split(",")
+        if not {term.removeprefix("-") for term in terms} <= set(view.ordering_fields):
+            words = f"Any of {', '.join(view.ordering_fields)}; -name turns it round."
+            raise ValidationError({self.ordering_param: [words]})
+        return terms
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Describe the parameter by what it can be."""
+        [found] = super().get_schema_operation_parameters(view)
+        term = f"-?({'|'.join(view.ordering_fields)})"
+        found["schema"]["pattern"] = f"^{term}(,{term})*$"
+        return [found]
 
 
 def _check_in_range(name: str, value: object) -> None:

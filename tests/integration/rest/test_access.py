@@ -95,6 +95,8 @@ def test_an_address_with_nothing_there_is_a_problem(ask: Asker, method: str, pat
         ("GET", "conversations/?page_size=0", {}, "invalid_request"),
         ("GET", "conversations/?page_size=201", {}, "invalid_request"),
         ("GET", "conversations/?created_after=soon", {}, "invalid_request"),
+        ("GET", "conversations/?ordering=title", {}, "invalid_request"),
+        ("GET", "keys/?ordering=-digest", {}, "invalid_request"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_code(
