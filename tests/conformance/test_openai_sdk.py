@@ -75,6 +75,24 @@ def test_errors_become_the_clients_exceptions(client: openai.OpenAI, shared_site
         stranger.models.list()
 
 
+def test_a_keys_limits_become_the_clients_exceptions(tiny: Tiny) -> None:
+    user = ("--skip-checks", "--user", "limited@example.org", "--name", "limited", "--create-user")
+    limits = ("--models", MODEL, "--requests-per-minute", "1")
+    key = tiny.site.manage("create_api_key", *user, *limits).strip()
+    with openai.OpenAI(base_url=tiny.url, api_key=key, max_retries=0) as client:
+        create = client.chat.completions.create
+        with pytest.raises(openai.PermissionDeniedError) as refused:
+            create(model="another", messages=QUESTION)
+        with pytest.raises(openai.RateLimitError) as limited:
+            [create(model=MODEL, messages=QUESTION, max_tokens=1) for _ in range(3)]
+    assert limited.value.code == "rate_limit_exceeded"
+    headers = limited.value.response.headers
+    assert headers["x-ratelimit-limit-requests"] == "1"
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+    assert 0 < int(headers["retry-after"]) <= 60
+    assert refused.value.code == "model_out_of_scope"
+
+
 async def test_async_client_streams(client: openai.OpenAI, tiny: Tiny) -> None:
     async with openai.AsyncOpenAI(base_url=client.base_url, api_key=client.api_key) as aclient:
         create = aclient.chat.completions.create
