@@ -21,8 +21,8 @@ class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
         if empty := [name for name in exact if filterset.data.get(name) == ""]:
             raise ValidationError({name: ["This must not be empty."] for name in empty})
         if filterset.is_valid():
-            for name, value in filterset.form.cleaned_data.items():
-                _check_in_range(name, value)
+            asked = filterset.form.cleaned_data
+            asked.update({name: _in_utc(name, value) for name, value in asked.items()})
         return filterset
 
 
@@ -48,10 +48,12 @@ class StrictOrderingFilter(OrderingFilter):
         return [found]
 
 
-def _check_in_range(name: str, value: object) -> None:
-    """Refuse a moment that has no date in UTC, which no database takes."""
+def _in_utc(name: str, value: object) -> object:
+    """Return a moment as every database takes it: not all zones are known to PostgreSQL.
+
+    Raises ValidationError for one that has no date in UTC.
+    """
     try:
-        if isinstance(value, datetime):
-            value.astimezone(UTC)
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
     except OverflowError as error:
         raise ValidationError({name: ["This moment is out of range."]}) from error

@@ -83,7 +83,7 @@ def test_the_writers_are_all_that_the_schema_names(writers: list[tuple[str, str]
         *("page_size=%00", "page_size=0000012345", "page_size=", "page_size=%D9%A3"),
         *("name=%00", "is_revoked=%00", "is_revoked=maybe", "ordering=%00", "ordering=digest"),
         *("created_after=%00", "created_after=0001-01-01T00:00:00%2B14:00", "created_after="),
-        "created_before=9999-12-31T23:59:59-14:00",
+        *("created_before=9999-12-31T23:59:59-14:00", "created_after=2026-01-01T00:00:00-22:26"),
     ],
 )
 @pytest.mark.parametrize("path", ["conversations/", "credentials/", "instances/", "keys/"])
