@@ -12,13 +12,13 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
-from apps.demo.addresses import network_of
 from apps.demo.conf import CONF, Limit, Rules, rules_read
 from apps.demo.errors import LedgerUnreachableError
 from apps.demo.ledger import Ledger, Refused, Standing
 from apps.demo.memory_ledger import MemoryLedger
 from apps.demo.proofs import challenge_make, proof_checked
 from apps.demo.redis_ledger import RedisLedger
+from apps.networks import network_of
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
 from apps.router.ports import Allowance, VisitorBounds, VisitorTicket
 

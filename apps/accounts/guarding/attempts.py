@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.http import HttpRequest
 
@@ -10,21 +9,7 @@ from apps.accounts.guarding import ladder
 from apps.accounts.guarding.counters import shared_counters
 from apps.accounts.guarding.devices import account_digest, device_of
 from apps.accounts.guarding.guard import Guard, Scope
-
-_IPV6_PREFIX = 64
-
-
-def network_of(address: str) -> str:
-    """Return what of an address one subscriber has: all of IPv4, the first half of IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((parsed, _IPV6_PREFIX), strict=False).network_address)
+from apps.networks import network_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

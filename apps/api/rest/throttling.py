@@ -1,13 +1,12 @@
 """How often `/api/` may be asked: by a person, and by an address that nobody is known from."""
 
-import ipaddress
 from typing import Any
 
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-_NETWORK_BITS = 64
+from apps.networks import network_of
 
 
 class _RateFromSettings(SimpleRateThrottle):
@@ -43,20 +42,3 @@ class AddressThrottle(_RateFromSettings):
             return None
         ident = network_of(request.META.get("REMOTE_ADDR") or "")
         return self.cache_format % {"scope": self.scope, "ident": ident}
-
-
-def network_of(address: str) -> str:
-    """Return an IPv4 address as it is, and an IPv6 address's network, which one person has whole.
-
-    The server has put the client's address here already, from a trusted proxy's header or from
-    the socket.
-    """
-    try:
-        read = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if read.version == 4:
-        return str(read)
-    if read.ipv4_mapped is not None:
-        return str(read.ipv4_mapped)
-    return str(ipaddress.ip_network((read, _NETWORK_BITS), strict=False).network_address)

@@ -7,7 +7,6 @@ import pytest
 from limits.storage import MemoryStorage
 
 from apps.accounts.guarding import ladder
-from apps.accounts.guarding.attempts import network_of
 from apps.accounts.guarding.guard import Guard, Scope
 from apps.accounts.guarding.ladder import Ladder
 from apps.accounts.guarding.words import wait_words
@@ -130,20 +129,6 @@ def test_two_hundred_guesses_at_once_are_as_many_as_one_after_another(guard: Gua
         thread.join()
     assert len(admitted) == 200
     assert sum(admitted) <= SHORT.free_count
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("", ""),
-        ("unix:", "unix:"),
-    ],
-)
-def test_a_network_is_what_one_subscriber_has(address: str, network: str) -> None:
-    assert network_of(address) == network
 
 
 @pytest.mark.parametrize(

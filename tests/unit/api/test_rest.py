@@ -10,24 +10,7 @@ from apps.api.rest.conf import CONF
 from apps.api.rest.parsing import StrictJsonParser
 from apps.api.rest.problems import _faults, code_of
 from apps.api.rest.reference import kind_words
-from apps.api.rest.throttling import network_of
 from apps.router.errors import ErrorCode
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("2001:db8:1:2:ffff::", "2001:db8:1:2::"),
-        ("fe80::1%eth0", "fe80::"),
-        ("", "unknown"),
-        ("a name", "unknown"),
-    ],
-)
-def test_an_address_is_counted_by_what_one_person_has(address: str, counted: str) -> None:
-    assert network_of(address) == counted
 
 
 def test_a_body_up_to_the_limit_is_read() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.demo.addresses import UNKNOWN, network_of
+from apps.networks import UNKNOWN, network_of
 
 
 @pytest.mark.parametrize(

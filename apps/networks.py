@@ -1,4 +1,4 @@
-"""Which network an address belongs to, which is what the demo's limit counts. Pure."""
+"""Which network an address belongs to, which is what every limit by address counts. Pure."""
 
 import ipaddress
 from typing import Final
