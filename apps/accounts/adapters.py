@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from allauth.account import app_settings
 from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
@@ -33,7 +34,12 @@ class AccountAdapter(GuardedAdapter):
         return bool(cast(Any, request).sites.name == "user")
 
     def post_login(self, request: HttpRequest, user: Any, **about: Any) -> HttpResponse:
-        """Tell the owner of a sign-in by a browser that the account is not known to use."""
+        """Tell the owner of a sign-in by a browser that the account is not known to use.
+
+        Who has just signed up gave the password then: allauth notes that of a sign-in alone.
+        """
+        if about["signup"] and user.has_usable_password():
+            record_authentication(request, user, method="password")
         is_known = device_of(request, account_digest(user.email)) is not None
         if not is_known and not about["signup"]:
             self.send_notification_mail("account/email/signed_in", user)

@@ -177,11 +177,23 @@ def test_the_owner_is_told_of_a_sign_in_by_a_new_browser_and_not_of_the_next(per
 
 
 def test_a_fresh_account_is_not_told_of_its_own_first_sign_in() -> None:
+    assert _signed_up().is_signed_in
+    assert len(mail.outbox) == 1
+
+
+def test_who_has_just_signed_up_is_not_asked_for_the_password_again() -> None:
+    client = _signed_up()
+    assert set_up_app(client)
+    _long_ago(client)
+    form = {"action_add": "", "email": "new@example.org"}
+    assert "/accounts/reauthenticate/" in client.post(EMAIL, form)["Location"]
+
+
+def _signed_up() -> SiteClient:
     client = SiteClient("user")
     sign_up(client)
     client.post("/accounts/confirm-email/", {"code": newest_code()})
-    assert client.is_signed_in
-    assert len(mail.outbox) == 1
+    return client
 
 
 def _all_mails(person: User) -> None:
