@@ -21,17 +21,18 @@ from apps.chat.keeping import (
 )
 from apps.chat.models import Conversation
 from apps.chat.views import for_asker
+from apps.chat.visits import asker_of
 
 
 @never_cache
 @require_safe
-@for_asker
-async def offer(request: HttpRequest, asker: Asker) -> HttpResponse:
+async def offer(request: HttpRequest) -> HttpResponse:
     """Send a visitor to the sign-up page, and from there to what has been asked so far."""
-    if not asker.is_visitor:
+    asker = await asker_of(request)
+    if asker is not None and not asker.is_visitor:
         return HttpResponseRedirect(reverse("chat:home"))
     signup_url = f"{cast(Any, request).sites.user}/accounts/signup/"
-    if asker.visitor_key:
+    if asker is not None and asker.visitor_key:
         token = keep_token_make(visitor_key=asker.visitor_key)
         if await _found(keep_token_read(token=token)):
             signup_url += "?" + urlencode({"next": reverse("chat:keep", args=[token])})

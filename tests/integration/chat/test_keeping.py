@@ -55,6 +55,7 @@ async def test_conversations_come_to_whoever_has_the_link(
     await finished(answering, second, known=1)
     page = (await visitor.get(second["conversation_url"])).content.decode()
     assert 'href="/chat/keep"' in page
+    assert '<a class="button" href="/chat/keep">Sign up</a>' in page
     url = await keep_url(visitor)
     offer = await user_client.get(url)
     assert offer.status_code == 200

@@ -122,7 +122,7 @@ async def test_limit_is_told_and_nothing_is_stored(
     assert plain.status_code == 429
     page = plain.content.decode()
     assert "Once &lt;more&gt;?</textarea>" in page
-    assert "/accounts/signup/" in page
+    assert '<a class="button" href="/chat/keep">' in page
     assert "0 of 2 left today" in page
 
 
