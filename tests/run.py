@@ -25,7 +25,8 @@ ENGINE: Final = "dockerd" if os.geteuid() == 0 else "docker"  # root's tests sta
 # What touches a database, a bus or a whole site runs on both.
 ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/conformance")
 # Once is enough: the first two start what `make run` starts, the embedded default by design; the
-# others are about links, processes, order and memory, where another database changes nothing.
+# others are about links, processes, order, memory and other people's programs, where another
+# database changes nothing.
 EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_local.py",
     "tests/acceptance/test_first_hour.py",
@@ -35,6 +36,10 @@ EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_engine_broken.py",
     "tests/acceptance/test_openai_engine.py",
     "tests/integration/router/test_nothing_left.py",
+    "tests/conformance/test_documented_clients.py",
+    "tests/conformance/test_langchain.py",
+    "tests/conformance/test_litellm.py",
+    "tests/conformance/test_openai_sdk_retries.py",
 )
 ALLOWED_SKIP: Final = "gpu:"
 _SERVER_VARIABLES: Final = ("DATABASE_URL", "REDIS_URL")
