@@ -39,6 +39,7 @@ def slow_instance(site: Site, delay_ms: int = 60) -> Instance:
 
 
 def ask(page: Page, text: str) -> None:
+    page.wait_for_load_state()  # until then a click's page may be without its scripts
     page.get_by_test_id("composer").fill(text)
     page.get_by_test_id("composer").press("Enter")
 
