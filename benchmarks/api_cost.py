@@ -93,7 +93,7 @@ async def ask_router() -> None:
         model_name=MODEL,
         may_wait_for_instance=False,
     )
-    stream = job_submit(request=request)
+    stream = await job_submit(request=request)
     await stream.wait_ended()
     assert stream.text == ANSWER
 

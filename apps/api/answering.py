@@ -21,7 +21,7 @@ async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) 
     is_long = len(body) >= CONF.long_body_bytes
     question = await asyncio.to_thread(dialect.read, body) if is_long else dialect.read(body)
     model_check(caller, question.model)
-    job = _job_of(exchange, caller, question, body)
+    job = await _job_of(exchange, caller, question, body)
     exchange.notes["job"] = job.stream.job_id
     reply = _reply_streamed if question.is_streamed else _reply_whole
     try:
@@ -34,16 +34,18 @@ async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) 
         exchange.notes["attempts"] = job.stream.attempt
 
 
-def _job_of(exchange: Exchange, caller: Caller, question: Question, body: bytes) -> ApiJob:
+async def _job_of(exchange: Exchange, caller: Caller, question: Question, body: bytes) -> ApiJob:
     """Return a new job, or the one of the same request if this is sent again. Raises ApiError."""
     name = idempotency_key(exchange)
     if name is None:
-        return ApiJob(question, caller, request_id=exchange.request_id)
+        return await ApiJob.submitted(question, caller, request_id=exchange.request_id)
     digest = request_digest(exchange, body)
     job = KEPT.find(caller.key_id, name, digest)
     if job is None:
         stays_s = CONF.reader_awaited_s
-        job = ApiJob(question, caller, request_id=exchange.request_id, stays_s=stays_s)
+        job = await ApiJob.submitted(
+            question, caller, request_id=exchange.request_id, stays_s=stays_s
+        )
         KEPT.keep(caller.key_id, name, digest, job)
     else:
         exchange.headers.append((b"idempotent-replayed", b"true"))

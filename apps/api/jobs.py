@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Self
 
 from apps.api.conf import CONF
 from apps.api.dialects.base import Answer, Head, Question
@@ -25,8 +26,22 @@ class ApiJob:
     """
 
     def __init__(
-        self, question: Question, caller: Caller, *, request_id: str, stays_s: float = 0.0
+        self, question: Question, caller: Caller, stream: JobStream, *, stays_s: float = 0.0
     ) -> None:
+        self.question = question
+        self.stream = stream
+        self.when_settled: Callable[[], None] | None = None
+        self._caller = caller
+        self._created = int(time.time())
+        self._stays_s = stays_s
+        self._readers = 0
+        self._stay: asyncio.Task[None] | None = None
+        self._is_settled = False
+
+    @classmethod
+    async def submitted(
+        cls, question: Question, caller: Caller, *, request_id: str, stays_s: float = 0.0
+    ) -> Self:
         """Hand the question to the router. Raises JobRefusedError when it is not taken at all."""
         request = JobRequest(
             messages=question.messages,
@@ -38,15 +53,7 @@ class ApiJob:
             may_wait_for_instance=False,
             beginning=question.beginning,
         )
-        self.question = question
-        self.stream: JobStream = job_submit(request=request)
-        self.when_settled: Callable[[], None] | None = None
-        self._caller = caller
-        self._created = int(time.time())
-        self._stays_s = stays_s
-        self._readers = 0
-        self._stay: asyncio.Task[None] | None = None
-        self._is_settled = False
+        return cls(question, caller, await job_submit(request=request), stays_s=stays_s)
 
     @property
     def offset(self) -> int:

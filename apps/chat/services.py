@@ -128,7 +128,7 @@ async def _answer_start(
         turns = await in_own_thread(wire_turns_of, conversation_id=conversation_id)
     turns.append(WireMessage(role="user", content=text))
     choice = await model_choice()
-    stream = job_submit(request=_job_request(asker, turns, choice))
+    stream = await job_submit(request=_job_request(asker, turns, choice))
     with _cancelled_on_error(stream, "Its question could not be stored."):
         answer = await in_own_thread(
             _exchange_store,
@@ -157,7 +157,7 @@ async def _answer_take_up(
     if broken.model_name in served and choice.may_be(broken.model_name):
         asked = replace(choice, name=broken.model_name, behind_alias=None)
     request = _job_request(asker, broken.turns, asked, beginning=broken.text)
-    stream = job_submit(request=request)
+    stream = await job_submit(request=request)
     with _cancelled_on_error(stream, "Its message could not be taken up."):
         await in_own_thread(_answer_take_up_store, broken=broken, job_id=stream.job_id)
     return running_add(

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from apps.router.live.streams import JobStream
 from motherfluxer_wire.frames import Hello
 
 PortT = TypeVar("PortT")
@@ -300,6 +301,14 @@ class AccountData(Protocol):
         ...
 
 
+class AnswerKeeper(Protocol):
+    """Keeps answers; asked when a job lost the process that it was handed in at."""
+
+    async def adopt(self, stream: JobStream) -> bool:
+        """Go on keeping a job's answer, if it is one of yours; return whether it is."""
+        ...
+
+
 instance_gate: Port[InstanceGate] = Port(
     "instance_gate", usual_app="apps.instances", without="no instance can connect."
 )
@@ -314,5 +323,7 @@ visitor_gate: Port[VisitorGate] = Port(
 )
 # Asked in turn when a user takes his data along or has his account deleted.
 account_data: PortList[AccountData] = PortList()
+# Asked in turn whose a job is that lost the process it was handed in at.
+answer_keepers: PortList[AnswerKeeper] = PortList()
 
 ALL: tuple[Port[Any], ...] = (instance_gate, model_catalog, caller_gate, visitor_gate)

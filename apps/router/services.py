@@ -4,9 +4,14 @@ from apps.router.live.runtime import live_router
 from apps.router.live.streams import JobRequest, JobStream
 
 
-def job_submit(*, request: JobRequest) -> JobStream:
+async def job_submit(*, request: JobRequest) -> JobStream:
     """Hand in a job and return its stream. Raises JobRefusedError when it is not taken at all."""
     return live_router().gateway.submit(request)
+
+
+async def job_follow(*, job_id: str) -> JobStream | None:
+    """Return a job's stream to read, wherever it is written; None when it is not known any more."""
+    return live_router().gateway.streams.get(job_id)
 
 
 def job_cancel(*, job_id: str, reason: str) -> None:

@@ -27,6 +27,8 @@ EVENTS_KEPT_HOURS = ENV.events_kept_hours
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 API_CORS_ORIGINS = ENV.api_cors_origins
 REDIS_URL = ENV.redis_url
+# With Redis, web processes and the central router (`manage.py runrouter`) are apart.
+ROUTER_APART = bool(REDIS_URL)
 TRUSTED_PROXIES = ENV.trusted_proxies
 
 ALLOWED_HOSTS = [f".{ENV.domain}", "localhost", "127.0.0.1", "[::1]"]

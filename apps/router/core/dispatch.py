@@ -183,10 +183,18 @@ def _assign(
     job.shown_place = None
     instance.open_jobs[job.job_id] = job.attempt
     instance.last_assigned = state.assignments_count
-    revision = instance.models[model_name].revision
+    model = instance.models[model_name]
     return [
         RecordDecision(decision),
-        AssignJob(job.job_id, job.attempt, instance.session, model_name, revision),
+        AssignJob(
+            job.job_id,
+            job.attempt,
+            instance.session,
+            model_name,
+            model.revision,
+            instance.name,
+            model.fingerprint,
+        ),
     ]
 
 

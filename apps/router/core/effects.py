@@ -18,13 +18,18 @@ class WelcomeInstance(Effect, frozen=True):
 
 
 class AssignJob(Effect, frozen=True):
-    """Give a job to an instance; its slot is counted."""
+    """Give a job to an instance; its slot is counted.
+
+    instance_name, fingerprint: what is known of the instance and of its model.
+    """
 
     job_id: str
     attempt: int
     session: str
     model_name: str
     revision: str = ""
+    instance_name: str = ""
+    fingerprint: str | None = None
 
 
 class CancelAttempt(Effect, frozen=True):

@@ -10,7 +10,7 @@ from apps.router.core.effects import (
     RequeueJob,
 )
 from apps.router.core.eligibility import may_come_back, unfit
-from apps.router.core.events import AttemptDone, AttemptFailed
+from apps.router.core.events import AttemptDone, AttemptFailed, AttemptLost
 from apps.router.core.instances import Instance
 from apps.router.core.state import Failure, Job, JobState, RouterState
 from apps.router.core.values import AttemptEnded, AttemptOutcome, FailureCode, Refusal
@@ -66,6 +66,16 @@ def attempt_failed(state: RouterState, event: AttemptFailed, now: float) -> list
     is_overload = event.code is FailureCode.OVERLOADED
     outcome = AttemptOutcome.OVERLOADED if is_overload else AttemptOutcome.FAILED
     return attempt_failed_with(state, job, instance, outcome, event.message, now)
+
+
+def attempt_gone(state: RouterState, event: AttemptLost, now: float) -> list[Effect]:
+    """Requeue a job whose attempt can't go on; its slot counts until the instance has stopped."""
+    job = state.jobs.get(event.job_id)
+    if job is None or job.session != event.session or job.attempt != event.attempt:
+        return []
+    cancel = CancelAttempt(event.session, job.job_id, job.attempt, "the attempt can't go on")
+    outcome = AttemptOutcome.FORGOTTEN
+    return [cancel, *attempt_lost(state, job.job_id, event.session, outcome, now)]
 
 
 def attempt_late(

@@ -129,6 +129,14 @@ class AttemptFailed(Event, frozen=True):
     message: str
 
 
+class AttemptLost(Event, frozen=True):
+    """An attempt can't go on, through nobody's fault: what it gave is not all there any more."""
+
+    session: str
+    job_id: str
+    attempt: int
+
+
 class ModelsKnown(Event, frozen=True):
     """Models that admitted instances have announced before this router started."""
 

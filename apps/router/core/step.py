@@ -37,6 +37,7 @@ HANDLERS: dict[type[events.Event], Handler] = {
     events.CatalogChanged: catalog.catalog_changed,
     events.AttemptDone: endings.attempt_done,
     events.AttemptFailed: endings.attempt_failed,
+    events.AttemptLost: endings.attempt_gone,
     events.TimePassed: _time_passed,
 }
 

@@ -34,6 +34,7 @@ AnyEvent = (
     | events.TokensCounted
     | events.AttemptDone
     | events.AttemptFailed
+    | events.AttemptLost
     | events.ModelsKnown
     | events.CatalogChanged
     | events.TimePassed

@@ -84,3 +84,14 @@ def test_job_ends_when_only_those_that_failed_it_are_left() -> None:
     table.do(events.AttemptFailed("a", "j1", 1, FailureCode.ENGINE_ERROR, "no"))
     table.do(events.LinkBroken("b"))
     assert refusals(later(table, 10)) == [("j1", Refusal.INSTANCES_FAILED)]
+
+
+def test_an_attempt_that_cannot_go_on_is_stopped_and_its_job_waits_again_without_blame() -> None:
+    table = Table()
+    table.join("a")
+    table.submit("j1")
+    found = table.do(events.AttemptLost("a", "j1", 1))
+    assert effects.CancelAttempt("a", "j1", 1, "the attempt can't go on") in found
+    assert effects.RequeueJob("j1") in found
+    assert table.state.records["a"].consecutive_failures == 0
+    assert table.do(events.AttemptLost("a", "j1", 7)) == []

@@ -1,0 +1,140 @@
+"""What processes tell each other beside the core's events and effects, one struct each. Pure.
+
+A gateway's letters to the router stand among the events; the router's to a gateway among the
+effects; `Between` goes from one gateway to another: the one that holds a job's stream (its home)
+and the one that holds the link of the instance that answers.
+"""
+
+from msgspec import Struct
+
+from apps.router.core.effects import Effect
+from apps.router.core.events import Event
+from motherfluxer_wire.frames import Chunk, Done, Failed
+
+
+class GatewayCame(Event, frozen=True):
+    """A gateway has begun; the first that is heard of it. `version`: of the site's code."""
+
+    version: str
+
+
+class GatewayAlive(Event, frozen=True):
+    """Nothing but that the gateway lives; sent when nothing else was for a while."""
+
+
+class GatewayLeaving(Event, frozen=True):
+    """The gateway takes no new links and no more jobs: it is about to stop."""
+
+
+class GatewayLeft(Event, frozen=True):
+    """The last that is heard of a gateway; what it still had is taken from it."""
+
+
+class JobHandedOver(Event, frozen=True):
+    """A leaving gateway gives a job's stream to whoever the router names; all of it is kept."""
+
+    job_id: str
+
+
+class AdoptJob(Effect, frozen=True):
+    """Become a job's home. `session`: whose attempt runs, None while the job waits."""
+
+    job_id: str
+    attempt: int
+    session: str | None
+
+
+class GatewayGone(Effect, frozen=True):
+    """A gateway is no more: nothing is to be sent to it."""
+
+    gateway: str
+
+
+class Between(Struct, frozen=True, tag=True):
+    """From one gateway to another."""
+
+
+class JobToLink(Between, frozen=True):
+    """Home to link: send this frame, already written down, which begins an attempt."""
+
+    session: str
+    job_id: str
+    attempt: int
+    frame: str
+
+
+class CancelToLink(Between, frozen=True):
+    """Home to link: tell the instance to stop an attempt."""
+
+    session: str
+    job_id: str
+    attempt: int
+    reason: str
+
+
+class AckToLink(Between, frozen=True):
+    """Home to link: chunks below `seq` are kept for good."""
+
+    session: str
+    job_id: str
+    attempt: int
+    seq: int
+
+
+class HomeMoved(Between, frozen=True):
+    """New home to link: from chunk `next_seq` on, all of this attempt comes to the sender."""
+
+    session: str
+    job_id: str
+    attempt: int
+    next_seq: int
+
+
+class FromLink(Between, frozen=True):
+    """Link to home: what the instance said of a job."""
+
+    session: str
+    frame: Chunk | Done | Failed
+
+
+class ResumeAsked(Between, frozen=True):
+    """Link to home: may this attempt go on over a new link? `next_seq`: as the hello says."""
+
+    session: str
+    job_id: str
+    attempt: int
+    next_seq: int
+
+
+class ResumeAnswered(Between, frozen=True):
+    """Home to link: from where the instance is to send again; None: it may not go on."""
+
+    session: str
+    job_id: str
+    attempt: int
+    from_seq: int | None
+
+
+class LinkEnded(Between, frozen=True):
+    """Home to link: the instance broke a rule in what it said of a job; close its link."""
+
+    session: str
+    rule: str
+    detail: str
+
+
+AnyBetween = (
+    JobToLink
+    | CancelToLink
+    | AckToLink
+    | HomeMoved
+    | FromLink
+    | ResumeAsked
+    | ResumeAnswered
+    | LinkEnded
+)
+
+
+def gateway_of(session: str) -> str:
+    """Return the gateway that a link is at: a session's name begins with its gateway's."""
+    return session.partition(".")[0]
