@@ -3,15 +3,22 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# Each may stand in a file instead, which NAME_FILE names: what a variable holds is seen by every
+# program that the process starts, and by whoever may inspect a container.
+SECRETS: Final = (
+    *("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"),
+    *("SENTRY_DSN", "METRICS_TOKEN", "SOCIAL_PROVIDERS"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,7 @@ class Environment:
     """What the surroundings decide; every field is an environment variable of the same name."""
 
     var_dir: Path
+    static_dir: Path
     domain: str
     port: int
     bind: list[str]
@@ -57,9 +65,11 @@ def read_environment() -> Environment:
     alone; `settings.production` refuses to start on such secrets.
     """
     env = environ.Env()
+    env.ENVIRON = _with_files_read(os.environ)
     var_dir = Path(env.str("MOTHERFLUXER_VAR", default=str(BASE_DIR / "var")))
     return Environment(
         var_dir=var_dir,
+        static_dir=Path(env.str("MOTHERFLUXER_STATIC", default=str(var_dir / "static"))),
         domain=env.str("MOTHERFLUXER_DOMAIN", default="motherfluxer.localhost").lower(),
         port=env.int("PORT", default=8000),
         bind=env.list("MOTHERFLUXER_BIND", default=["127.0.0.1", "::1"]),
@@ -108,7 +118,29 @@ def _social_providers(text: str) -> dict[str, list[dict[str, Any]]]:
 
 def has_given_secrets() -> bool:
     """Whether both secrets come from the environment rather than from the var folder."""
-    return bool(os.environ.get("SECRET_KEY") and os.environ.get("FIELD_ENCRYPTION_KEYS"))
+    given = _with_files_read(os.environ)
+    return bool(given.get("SECRET_KEY") and given.get("FIELD_ENCRYPTION_KEYS"))
+
+
+def _with_files_read(variables: Mapping[str, str]) -> dict[str, str]:
+    """Add the secrets that stand in files; an empty file gives none.
+
+    Raises ImproperlyConfigured.
+    """
+    given = dict(variables)
+    for name in SECRETS:
+        path = given.get(f"{name}_FILE")
+        if not path:
+            continue
+        if given.get(name):
+            raise ImproperlyConfigured(f"Set {name} or {name}_FILE, not both.")
+        try:
+            text = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            raise ImproperlyConfigured(f"{name}_FILE {path} cannot be read: {why}.") from error
+        given.update({name: text} if text else {})
+    return given
 
 
 def _named_proxies(proxies: list[str]) -> list[str]:

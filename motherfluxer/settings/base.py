@@ -248,7 +248,7 @@ vars().update({name: value for name, value in ENV.email.items() if name != "EMAI
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = ENV.static_dir
 # Served as they lie in the apps; production collects them under hashed names instead.
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
