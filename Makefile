@@ -23,7 +23,7 @@ run: $(VENV)/.installed-run ## start the site and one model instance (PORT=8000)
 test: $(VENV)/.installed-dev ## run the whole suite, also on real PostgreSQL and Redis
 	@$(PY) -m tests.run
 
-check: $(VENV)/.installed-dev ## format, lint, types, imports, deploy check, migrations
+check: $(VENV)/.installed-dev ## format, lint, types, imports, deploy check, migrations beside the version before
 	@$(PY) -m tests.check
 
 bench: $(VENV)/.installed-dev ## measure, and print tables

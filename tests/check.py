@@ -43,6 +43,7 @@ def checks() -> dict[str, tuple[list[str], dict[str, str]]]:
         "imports": ([tool("lint-imports")], {}),
         "deploy": ([*manage, "check", "--deploy", "--fail-level", "WARNING"], production),
         "migrations": ([*manage, "makemigrations", "--check", "--dry-run"], {}),
+        "beside": ([sys.executable, "-m", "tests.migration_rules"], {}),
         "architecture": ([sys.executable, "-m", "pytest", "-q", "tests/architecture"], {}),
     }
 
