@@ -40,6 +40,14 @@ _NEXT_STEPS = {
         "The model that answers here by default is not available. Try again later."
     ),
     ErrorCode.SHUTTING_DOWN: "The site is restarting. Ask again in a few seconds.",
+    ErrorCode.DATABASE_AWAY: (
+        "The site cannot store anything for a moment. Your text is kept; send it again in some"
+        " seconds."
+    ),
+    ErrorCode.ROUTER_AWAY: (
+        "The site cannot reach its instances for a moment. Your text is kept; send it again in"
+        " some seconds."
+    ),
     ErrorCode.INTERNAL_ERROR: "Something went wrong on our side. Ask again in a moment.",
 }
 

@@ -1,6 +1,7 @@
 """What can go wrong with a job, by stable code, and its one way to become a reply.
 
 JobRefusedError     a job was not taken, or ended without a whole answer
+JobMovedError       a job's stream goes on at another process
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class ErrorCode(StrEnum):
     INSTANCES_FAILED = "instances_failed"
     REFUSED_BY_INSTANCE = "refused_by_instance"
     SHUTTING_DOWN = "shutting_down"
+    DATABASE_AWAY = "database_away"
+    ROUTER_AWAY = "router_away"
     INTERNAL_ERROR = "internal_error"
 
     @property
@@ -93,6 +96,8 @@ _HTTP_STATUS = {
     ErrorCode.INSTANCES_FAILED: 502,
     ErrorCode.REFUSED_BY_INSTANCE: 400,
     ErrorCode.SHUTTING_DOWN: 503,
+    ErrorCode.DATABASE_AWAY: 503,
+    ErrorCode.ROUTER_AWAY: 503,
     ErrorCode.INTERNAL_ERROR: 500,
 }
 
@@ -112,3 +117,7 @@ class JobRefusedError(Exception):
     def __init__(self, error: JobError) -> None:
         super().__init__(f"{error.code}: {error.message}")
         self.error = error
+
+
+class JobMovedError(Exception):
+    """A job's stream goes on at another process, which keeps its answer from here on."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from apps.router.errors import JobError
+from apps.router.errors import JobError, JobMovedError
 from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.fields import ServiceClass
 from motherfluxer_wire.frames import Chunk, Message, Sampling, Usage
@@ -25,7 +25,8 @@ class JobRequest:
 
     `beginning`: the answer begins with this text, and only an instance that can continue gets it.
     `requester` is the fairness key ("user:7", "visitor:…"). A job that may not wait for an
-    instance is refused at once when none that serves its model is connected.
+    instance is refused at once when none that serves its model is connected. `keeper_note`: what
+    the asking app needs, to keep the answer from another process on.
     """
 
     messages: tuple[Message, ...]
@@ -36,6 +37,7 @@ class JobRequest:
     model_name: str | None = None
     may_wait_for_instance: bool = True
     beginning: str = ""
+    keeper_note: str = ""
 
     @property
     def chars(self) -> int:
@@ -97,6 +99,7 @@ class JobStream:
         self.started: Started | None = None
         self.ended: Ended | None = None
         self.ended_at: float | None = None
+        self.is_moved = False
         self.progressed_at = float("-inf")
         self.has_told_text = bool(request.beginning)
         self._earlier_tokens = 0
@@ -115,6 +118,7 @@ class JobStream:
         """Yield what happens, from `offset` characters into the text until the end.
 
         Who wants no places is not woken for each: programs may wait by the hundred.
+        Raises JobMovedError when the rest is to be had from another process.
         """
         shown: Waiting | Started | None = None
         while True:
@@ -130,12 +134,16 @@ class JobStream:
             elif self.ended is not None:
                 yield self.ended
                 return
+            elif self.is_moved:
+                raise JobMovedError
             else:
                 await changed.wait()
 
     async def wait_ended(self) -> Ended:
-        """Wait for the end."""
+        """Wait for the end. Raises JobMovedError when it comes at another process."""
         while self.ended is None:
+            if self.is_moved:
+                raise JobMovedError
             await self._changed.wait()
         return self.ended
 
@@ -251,6 +259,12 @@ class JobStream:
             self.ended_at = at
             self._owner = None
             self._wake()
+
+    def move_away(self) -> None:
+        """Send the readers elsewhere: from now on another process writes the stream."""
+        self.is_moved = True
+        self._owner = None
+        self._wake()
 
     def _raise_gap(self, seq: int) -> None:
         detail = f"job {self.job_id}: chunk {seq} came where {self._next_seq} was due"

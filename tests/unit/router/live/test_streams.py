@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from apps.router.errors import JobMovedError
 from apps.router.live.streams import (
     MAX_ANSWER_CHARS,
     Ended,
@@ -163,3 +164,23 @@ async def test_beginning_is_the_start_of_the_text_and_never_claimed_as_token_ids
     assert stream.prefix_token_ids("f") is None
     pieces = [event for event in await read_all(stream, 5) if isinstance(event, Piece)]
     assert pieces == [Piece("upon", 9)]
+
+
+async def test_who_reads_a_stream_that_moves_away_is_sent_elsewhere_after_what_there_is() -> None:
+    stream = begun(new_stream())
+    stream.accept(chunk(0, "Hello"), owner="s1")
+    seen: list[StreamEvent] = []
+
+    async def read_noting() -> None:
+        async for event in stream.read():
+            seen.append(event)  # noqa: PERF401 # what came before the error counts
+
+    reading, waiting = asyncio.create_task(read_noting()), asyncio.create_task(stream.wait_ended())
+    await asyncio.sleep(0)
+    stream.move_away()
+    assert not stream.accept(chunk(1, "!"), owner="s1")
+    with pytest.raises(JobMovedError):
+        await reading
+    with pytest.raises(JobMovedError):
+        await waiting
+    assert Piece("Hello", 5) in seen
