@@ -2,6 +2,7 @@
 
 JobRefusedError     a job was not taken, or ended without a whole answer
 JobMovedError       a job's stream goes on at another process
+JournalGapError     what is written down of a job's stream has a hole
 """
 
 from dataclasses import dataclass
@@ -121,3 +122,11 @@ class JobRefusedError(Exception):
 
 class JobMovedError(Exception):
     """A job's stream goes on at another process, which keeps its answer from here on."""
+
+
+class JournalGapError(Exception):
+    """What is written down of a job's stream has a hole."""
+
+    def __init__(self, job_id: str, *, had: int, offset: int) -> None:
+        super().__init__(f"job {job_id}: text from {offset} on came where {had} was due")
+        self.job_id = job_id

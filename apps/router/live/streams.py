@@ -2,94 +2,53 @@
 
 A reader holds an offset into the text, counted in characters. So a slow reader costs nothing and
 blocks nobody, and one that comes back with its last offset gets exactly what it missed.
+
+Every change is told as an entry; the same stream comes of applying the entries elsewhere.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import singledispatchmethod
 from typing import Final
 
-from apps.router.errors import JobError, JobMovedError
+from apps.router.errors import JobMovedError, JournalGapError
+from apps.router.live import entries
+from apps.router.live.entries import JournalEntry
+from apps.router.live.stream_values import (
+    Ended,
+    JobRequest,
+    Piece,
+    Started,
+    StreamEvent,
+    Waiting,
+)
 from motherfluxer_wire.errors import WireError, WireRule
-from motherfluxer_wire.fields import ServiceClass
-from motherfluxer_wire.frames import Chunk, Message, Sampling, Usage
+from motherfluxer_wire.frames import Chunk, Usage
+
+__all__ = [
+    "Ended",
+    "JobRequest",
+    "JobStream",
+    "Piece",
+    "Started",
+    "StreamEvent",
+    "Waiting",
+    "stream_from",
+]
 
 # An instance is not trusted to stop: the prefix of a next attempt must fit a frame.
 MAX_ANSWER_CHARS: Final = 128 * 1024
 MAX_ANSWER_TOKENS: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRequest:
-    """What somebody asks for. `model_name` None: the default, or else any.
-
-    `beginning`: the answer begins with this text, and only an instance that can continue gets it.
-    `requester` is the fairness key ("user:7", "visitor:…"). A job that may not wait for an
-    instance is refused at once when none that serves its model is connected. `keeper_note`: what
-    the asking app needs, to keep the answer from another process on.
-    """
-
-    messages: tuple[Message, ...]
-    requester: str
-    service_class: ServiceClass
-    request_id: str
-    sampling: Sampling = field(default_factory=Sampling)
-    model_name: str | None = None
-    may_wait_for_instance: bool = True
-    beginning: str = ""
-    keeper_note: str = ""
-
-    @property
-    def chars(self) -> int:
-        """How many characters an instance has to read."""
-        return len(self.beginning) + sum(len(message.content) for message in self.messages)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The job stands in the queue: `place` of `waiting`, the first place being 1.
-
-    `expected_wait_s` is None before the router has measured how fast it gets on.
-    """
-
-    place: int
-    waiting: int
-    instances_online: int
-    expected_wait_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An instance has the job."""
-
-    instance_name: str
-    model_name: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """More of the answer; `offset` is that of the character after it."""
-
-    text: str
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Nothing more will come. `finish_reason`: "stop", "length" or "cancelled"; None on error."""
-
-    finish_reason: str | None
-    error: JobError | None = None
-
-
-StreamEvent = Waiting | Started | Piece | Ended
-
-
 class JobStream:
-    """One job's answer as it grows. Written by the gateway, read by any number of readers."""
+    """One job's answer as it grows. Written by the gateway, read by any number of readers.
+
+    `told`, where it is set, hears of each change after it was made.
+    """
 
     def __init__(self, job_id: str, request: JobRequest, *, submitted_at: float) -> None:
+        self.told: Callable[[JournalEntry], None] | None = None
         self.job_id = job_id
         self.request = request
         self.submitted_at = submitted_at
@@ -186,6 +145,7 @@ class JobStream:
             self._position = place
             moved_up, self._moved_up = self._moved_up, asyncio.Event()
             moved_up.set()
+            self._tell(entries.Placed(place))
 
     def begin_attempt(self, started: Started, *, owner: str, fingerprint: str | None) -> None:
         """Give the stream to one link; what any other sends is ignored from now on."""
@@ -199,10 +159,12 @@ class JobStream:
             self._token_ids = None
         self._fingerprint = fingerprint
         self._wake()
+        self._tell(entries.Begun(started, owner, fingerprint))
 
     def detach(self) -> None:
         """Take the stream from its link; the attempt may be taken up again by `resume_attempt`."""
         self._owner = None
+        self._tell(entries.Detached())
 
     def can_resume(self, *, attempt: int, next_seq: int) -> bool:
         """Whether an instance that offers this attempt holds everything from here on."""
@@ -213,6 +175,7 @@ class JobStream:
         self._owner = owner
         self._position = self.started
         self._wake()
+        self._tell(entries.Resumed(owner))
 
     def prefix_token_ids(self, fingerprint: str | None) -> list[int] | None:
         """Return the text so far as token ids, if all of it is known in this model's own ids."""
@@ -230,13 +193,17 @@ class JobStream:
             return False
         if chunk.seq > self._next_seq:
             self._raise_gap(chunk.seq)
-        self._next_seq += 1
-        self.completion_tokens += chunk.tokens
         self._check_size(chunk)
-        self._remember_ids(chunk)
-        if chunk.text:
-            self.text += chunk.text
-            self._wake()
+        has_ids = chunk.token_ids is not None and len(chunk.token_ids) == chunk.tokens
+        grew = entries.Grew(
+            len(self.text),
+            chunk.text,
+            self.completion_tokens + chunk.tokens,
+            chunk.seq + 1,
+            chunk.token_ids if has_ids else None,
+        )
+        self._grow(grew)
+        self._tell(grew)
         return True
 
     def is_complete(self, *, attempt: int, seq: int, owner: str) -> bool:
@@ -251,6 +218,7 @@ class JobStream:
         """Note the last attempt's usage; earlier attempts' tokens are added."""
         total = self._earlier_tokens + usage.completion_tokens
         self.usage = Usage(usage.prompt_tokens, total, usage.cached_tokens)
+        self._tell(entries.Counted(self.usage))
 
     def end(self, ended: Ended, *, at: float) -> None:
         """Close the stream; the first end counts."""
@@ -259,6 +227,80 @@ class JobStream:
             self.ended_at = at
             self._owner = None
             self._wake()
+            self._tell(entries.Closed(ended, at))
+
+    # -- written down, and made again ----------------------------------------------------------
+
+    def whole(self) -> entries.Whole:
+        """Return all of it as one entry."""
+        return entries.Whole(
+            self.job_id,
+            self.request,
+            self.submitted_at,
+            self.text,
+            completion_tokens=self.completion_tokens,
+            earlier_tokens=self._earlier_tokens,
+            attempt=self._attempt,
+            next_seq=self._next_seq,
+            owner=self._owner,
+            fingerprint=self._fingerprint,
+            token_ids=None if self._token_ids is None else list(self._token_ids),
+            started=self.started,
+            place=self._position if isinstance(self._position, Waiting) else None,
+            usage=self.usage,
+            ended=self.ended,
+            ended_at=self.ended_at,
+        )
+
+    @singledispatchmethod
+    def apply(self, entry: JournalEntry) -> None:
+        """Let happen here what happened to the same job's stream elsewhere.
+
+        Readers see no character twice. Raises JournalGapError when some are missing in between.
+        """
+        raise TypeError(type(entry))
+
+    @apply.register
+    def _(self, entry: entries.Whole) -> None:
+        if len(entry.text) < len(self.text):
+            return
+        self.submitted_at, self.text = entry.submitted_at, entry.text
+        self.has_told_text = bool(entry.text)
+        self.completion_tokens, self._earlier_tokens = entry.completion_tokens, entry.earlier_tokens
+        self._attempt, self._next_seq = entry.attempt, entry.next_seq
+        self._owner, self._fingerprint = entry.owner, entry.fingerprint
+        self._token_ids = None if entry.token_ids is None else list(entry.token_ids)
+        self.started, self._position = entry.started, entry.place or entry.started
+        self.usage, self.ended, self.ended_at = entry.usage, entry.ended, entry.ended_at
+        self._wake()
+
+    @apply.register
+    def _(self, entry: entries.Begun) -> None:
+        self.begin_attempt(entry.started, owner=entry.owner, fingerprint=entry.fingerprint)
+
+    @apply.register
+    def _(self, entry: entries.Grew) -> None:
+        self._grow(entry)
+
+    @apply.register
+    def _(self, entry: entries.Resumed) -> None:
+        self.resume_attempt(entry.owner)
+
+    @apply.register
+    def _(self, entry: entries.Detached) -> None:
+        self.detach()
+
+    @apply.register
+    def _(self, entry: entries.Placed) -> None:
+        self.set_place(entry.place)
+
+    @apply.register
+    def _(self, entry: entries.Counted) -> None:
+        self.usage = entry.usage
+
+    @apply.register
+    def _(self, entry: entries.Closed) -> None:
+        self.end(entry.ended, at=entry.at)
 
     def move_away(self) -> None:
         """Send the readers elsewhere: from now on another process writes the stream."""
@@ -271,22 +313,47 @@ class JobStream:
         raise WireError(WireRule.CHUNK_GAP, detail)
 
     def _check_size(self, chunk: Chunk) -> None:
-        size = len(self.text) + len(chunk.text)
-        if size > MAX_ANSWER_CHARS or self.completion_tokens > MAX_ANSWER_TOKENS:
+        size, tokens = len(self.text) + len(chunk.text), self.completion_tokens + chunk.tokens
+        if size > MAX_ANSWER_CHARS or tokens > MAX_ANSWER_TOKENS:
             detail = f"job {self.job_id}: the answer is over {MAX_ANSWER_CHARS} characters"
             detail += f" or {MAX_ANSWER_TOKENS} tokens"
             raise WireError(WireRule.INVALID_FRAME, detail)
 
-    def _remember_ids(self, chunk: Chunk) -> None:
-        if self._token_ids is None:
-            return
-        if chunk.token_ids is None or len(chunk.token_ids) != chunk.tokens:
+    def _grow(self, grew: entries.Grew) -> None:
+        had = len(self.text)
+        if grew.offset > had:
+            raise JournalGapError(self.job_id, had=had, offset=grew.offset)
+        if grew.offset < had or grew.token_ids is None:
             self._token_ids = None
-        else:
-            self._token_ids.extend(chunk.token_ids)
+        elif self._token_ids is not None:
+            self._token_ids.extend(grew.token_ids)
+        self._next_seq = grew.next_seq
+        self.completion_tokens = max(grew.completion_tokens, self.completion_tokens)
+        if text := grew.text[had - grew.offset :]:
+            self.text += text
+            self._wake()
+
+    def _tell(self, entry: JournalEntry) -> None:
+        if self.told is not None:
+            self.told(entry)
 
     def _wake(self) -> None:
         events = self._changed, self._moved_up
         self._changed, self._moved_up = asyncio.Event(), asyncio.Event()
         for event in events:
             event.set()
+
+
+def stream_from(written: Iterable[JournalEntry]) -> JobStream | None:
+    """Make a stream of what was written down of it; None when it does not begin with the whole.
+
+    Raises JournalGapError when text is missing in between.
+    """
+    stream: JobStream | None = None
+    for entry in written:
+        if stream is None:
+            if not isinstance(entry, entries.Whole):
+                return None
+            stream = JobStream(entry.job_id, entry.request, submitted_at=entry.submitted_at)
+        stream.apply(entry)
+    return stream
