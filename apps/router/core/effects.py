@@ -10,11 +10,15 @@ class Effect(Struct, frozen=True, tag=True):
 
 
 class WelcomeInstance(Effect, frozen=True):
-    """Answer a hello; the offers in `resumed` are taken up, those in `dropped` are not."""
+    """Answer a hello; the offers in `resumed` are taken up, those in `dropped` are not.
+
+    homes: the gateways that hold the resumed jobs' streams, in their order; none given: this one.
+    """
 
     session: str
     resumed: tuple[Offer, ...]
     dropped: tuple[str, ...]
+    homes: tuple[str, ...] = ()
 
 
 class AssignJob(Effect, frozen=True):
