@@ -20,6 +20,9 @@ from apps.router.core.values import AttemptEnded, Decision
 from apps.router.records.errors import UnreadableEventsError
 
 FORMAT: Final = 1
+# What this version reads: its own format, and the one before where there is one. A field that is
+# added with a default, and a new kind of event, are no new format; anything else is.
+READ_FORMATS: Final = (FORMAT,)
 
 AnyEvent = (
     events.InstanceJoined
@@ -92,8 +95,9 @@ def read_segment(name: str, lines: Iterable[bytes]) -> Segment:
     except msgspec.DecodeError as error:
         detail = f"this is not the beginning of recorded events ({error})"
         raise UnreadableEventsError(name, 1, detail) from error
-    if header.format != FORMAT:
-        detail = f"format {header.format} is not known here, only {FORMAT}"
+    if header.format not in READ_FORMATS:
+        known = " and ".join(map(str, READ_FORMATS))
+        detail = f"format {header.format} is not known to this version, only {known}"
         raise UnreadableEventsError(name, 1, detail)
     segment = Segment(name, header, [])
     for number, line in enumerate(rest, start=2):
