@@ -18,6 +18,7 @@ from motherfluxer_wire.codec import decode_from_instance
 from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.frames import FromInstance, Hello
 from motherfluxer_wire.tokens import INSTANCE_PREFIX
+from motherfluxer_wire.versions import PROTOCOLS, protocol_choose
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
         if isinstance(admitted, LinkRefusal):
             await self._refuse(admitted)
             return
-        await send({"type": "websocket.accept", "subprotocol": limits.PROTOCOL})
+        await send({"type": "websocket.accept", "subprotocol": self._protocol()})
         link = InstanceLink(session=secrets.token_hex(8), admission=admitted)
         writer = asyncio.create_task(self._write(link))
         try:
@@ -109,12 +110,15 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
                 "A credential in the address ends up in logs. Send it as a header and rotate it."
             )
             return LinkRefusal(status=401, code="credential_in_url", message=words)
-        if limits.PROTOCOL not in self.scope["subprotocols"]:
-            words = f"Offer a supported websocket subprotocol: {limits.PROTOCOL}."
+        if self._protocol() is None:
+            words = f"Offer a supported websocket subprotocol: {', '.join(PROTOCOLS)}."
             return LinkRefusal(status=426, code="unsupported_subprotocol", message=words)
         gate = ports.instance_gate.get()
         client = self.scope.get("client")
         return await gate.admit(credential=self._bearer(), address=client[0] if client else "")
+
+    def _protocol(self) -> str | None:
+        return protocol_choose(self.scope["subprotocols"])
 
     def _bearer(self) -> str | None:
         values = [value for name, value in self.scope["headers"] if name == b"authorization"]
@@ -129,14 +133,14 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
             return
         headers = [(b"content-type", b"application/json")]
         if refusal.status == 426:
-            headers.append((b"sec-websocket-protocol", limits.PROTOCOL.encode()))
+            headers.append((b"sec-websocket-protocol", ", ".join(PROTOCOLS).encode()))
         if refusal.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if refusal.retry_after_s is not None:
             headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
         error: dict[str, object] = {"code": refusal.code, "message": refusal.message}
         if refusal.status == 426:
-            error["supported"] = [limits.PROTOCOL]
+            error["supported"] = list(PROTOCOLS)
         body = json.dumps({"error": error}).encode()
         headers.append((b"content-length", str(len(body)).encode()))
         start = {"type": "websocket.http.response.start", "status": refusal.status}

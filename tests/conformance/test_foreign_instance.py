@@ -70,10 +70,9 @@ async def linked(site: Site, credential: str, **more: Any) -> AsyncIterator[Clie
     async with connect(
         f"ws://127.0.0.1:{site.port}/ws/instances/",
         additional_headers={"Authorization": f"Bearer {credential}"},
-        subprotocols=[websockets.Subprotocol("motherfluxer.v1")],
         compression=None,
         close_timeout=1,
-        **more,
+        **{"subprotocols": [websockets.Subprotocol("motherfluxer.v1")], **more},
     ) as link:
         yield link
 
@@ -348,6 +347,17 @@ async def test_subprotocol_must_be_offered(shared_site: Site, credential: str) -
             pass
     assert refused.value.response.status_code == 426
     assert b"motherfluxer.v1" in (refused.value.response.body or b"")
+
+
+async def test_instance_that_knows_more_versions_is_served_in_the_one_both_speak(
+    shared_site: Site, credential: str
+) -> None:
+    offered = [websockets.Subprotocol(f"motherfluxer.{v}") for v in ("v0-unknown", "v1")]
+    async with linked(shared_site, credential, subprotocols=offered) as link:
+        assert link.subprotocol == "motherfluxer.v1"
+        instance = Foreign(link)
+        await instance.say(**hello("both"))
+        assert (await instance.hear("welcome"))["protocol"] == "motherfluxer.v1"
 
 
 async def test_revoked_credential_cuts_the_live_link(site: Site) -> None:
