@@ -10,8 +10,10 @@ class ChatConfig(AppConfig):
     label = "chat"
 
     def ready(self) -> None:
-        """Tell the router what the app keeps of users."""
+        """Tell the router what the app keeps of users, and that it goes on keeping answers."""
         from apps.chat.account_data import ChatData
+        from apps.chat.answers import ChatKeeper
         from apps.router import ports
 
         ports.account_data.register(self.label, ChatData())
+        ports.answer_keepers.register(self.label, ChatKeeper())

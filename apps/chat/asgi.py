@@ -5,6 +5,7 @@ The answer goes on without readers; a reader that does not read delays nobody.
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -18,16 +19,23 @@ from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 
 from apps.chat.allowances import allowance_data, allowance_of
+from apps.chat.answers import answer_settled
 from apps.chat.askers import Asker
+from apps.chat.choice import ModelChoice
 from apps.chat.conf import CONF
 from apps.chat.continuing import is_continuable
 from apps.chat.database import in_own_thread
 from apps.chat.events import KEEP_ALIVE, OPENING, event_bytes, stream_event_bytes
-from apps.chat.running import RunningAnswer, running_find
-from apps.chat.selectors import Turn, answer_find
+from apps.chat.models import Message
+from apps.chat.running import RunningAnswer, UnderWay, running_find
+from apps.chat.selectors import Turn, answer_again, answer_find, turn_of, under_way_of
 from apps.chat.words import broken_off_words, error_words
+from apps.databases import DATABASE_AWAY
 from apps.router import ports
-from apps.router.live.streams import Ended, Started
+from apps.router.errors import JobMovedError
+from apps.router.live.streams import Ended, Piece, Started, Waiting
+
+logger = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -51,18 +59,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if message_id is None or asker is None:
         await _refuse(send, 404)
         return
-    live, turn = running_find(message_id=message_id), None
+    live, row = running_find(message_id=message_id), None
     if live is None or live.asker.requester != asker.requester:
         # Whose it is stands in the database: a visitor who signed up owns it by another name.
-        turn = await in_own_thread(answer_find, message_id=message_id, asker=asker)
-        if turn is None:
+        row = await in_own_thread(answer_find, message_id=message_id, asker=asker)
+        if row is None:
             await _refuse(send, 404)
             return
     offset = _offset_of(scope)
     if live is not None:
         await _respond(receive, send, _live_events(live, asker, offset))
-    elif turn is not None:
-        await _respond(receive, send, _kept_events(turn, asker, offset))
+    elif row is not None:
+        await _respond(receive, send, _events_of(row, asker, offset))
 
 
 def _message_id(path: str) -> uuid.UUID | None:
@@ -108,10 +116,8 @@ async def _refuse(send: Send, status: int, *headers: tuple[bytes, bytes]) -> Non
 async def _live_events(live: RunningAnswer, asker: Asker, offset: int) -> AsyncIterator[bytes]:
     stream = live.stream
     async for event in stream.read(min(offset, len(stream.text))):
-        if isinstance(event, Started):
-            event = replace(event, model_name=live.choice.label(event.model_name))
         if not isinstance(event, Ended):
-            yield stream_event_bytes(event)
+            yield stream_event_bytes(_labelled(event, live.choice))
             continue
         # Whoever sees the end may reload at once: it must stand in the database by then.
         await asyncio.wait({live.kept})
@@ -127,6 +133,57 @@ async def _live_events(live: RunningAnswer, asker: Asker, offset: int) -> AsyncI
             job_id=stream.job_id,
             text=stream.text,
         )
+
+
+async def _events_of(row: Message, asker: Asker, offset: int) -> AsyncIterator[bytes]:
+    """Yield the events of an answer that runs at another process, or that is kept.
+
+    While its end does not stand in the database, the reader is not told of one and comes again.
+    """
+    under_way = await _found(row)
+    if under_way is not None and (stream := under_way.stream) is not None:
+        async for event in stream.read(min(offset, len(stream.text))):
+            if isinstance(event, Ended):
+                break
+            if isinstance(event, Piece):
+                offset = event.offset
+            yield stream_event_bytes(_labelled(event, under_way.choice))
+    again = await answer_settled(row) if under_way is not None else await _again(row)
+    if again is None or (again.state == Message.State.RUNNING and under_way is not None):
+        return
+    async for body in _kept_events(turn_of(again), asker, offset):
+        yield body
+
+
+async def _found(row: Message) -> UnderWay | None:
+    """Return the answer under way of a message once it can be read; None: it is so no more.
+
+    It may be on its way from one process to another.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + (CONF.found_within_s if settings.ROUTER_APART else 0.0)
+    found: Message | None = row
+    while found is not None:
+        under_way = await under_way_of(found)
+        if under_way is not None and under_way.stream is not None:
+            return under_way
+        is_over = found.state != Message.State.RUNNING
+        if is_over or (under_way is None and loop.time() >= deadline):
+            return None
+        await asyncio.sleep(CONF.found_every_s)
+        found = await _again(row)
+    return None
+
+
+async def _again(row: Message) -> Message | None:
+    return await in_own_thread(answer_again, message_id=row.pk)
+
+
+def _labelled(event: Waiting | Started | Piece, choice: ModelChoice) -> Waiting | Started | Piece:
+    """Name the model as people see it."""
+    if isinstance(event, Started):
+        return replace(event, model_name=choice.label(event.model_name))
+    return event
 
 
 async def _kept_events(turn: Turn, asker: Asker, offset: int) -> AsyncIterator[bytes]:
@@ -169,7 +226,10 @@ async def _end_event(
 
 
 async def _respond(receive: Receive, send: Send, events: AsyncIterator[bytes]) -> None:
-    """Send events as they come, a comment when none comes for long, until either side ends."""
+    """Send events as they come, a comment when none comes for long, until either side ends.
+
+    A stream that ends without its last event makes the reader come again.
+    """
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": OPENING, "more_body": True})
     gone = asyncio.ensure_future(_disconnected(receive))
@@ -186,7 +246,7 @@ async def _respond(receive: Receive, send: Send, events: AsyncIterator[bytes]) -
                 return
             body = KEEP_ALIVE
             if coming.done():
-                found, coming = coming.result(), None
+                found, coming = _result(coming), None
                 if found is None:
                     break
                 body = found
@@ -196,6 +256,17 @@ async def _respond(receive: Receive, send: Send, events: AsyncIterator[bytes]) -
         gone.cancel()
         if coming is not None:
             coming.cancel()
+
+
+def _result(coming: asyncio.Future[bytes | None]) -> bytes | None:
+    """Return an event; None when there is no more to be had here."""
+    try:
+        return coming.result()
+    except JobMovedError:
+        return None
+    except DATABASE_AWAY as error:
+        logger.warning("a reader has to come again: %s", error)
+        return None
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ChatConf:
-    """Limits of one question, of the conversation sent with it, and of the event streams."""
+    """Limits of one question, of the conversation sent with it, and of the event streams.
+
+    claim_s, claim_renew_s: a conversation is kept for its answer by renewing that; who dies
+        lets it go within that time. Long enough for another process to go on with the answer.
+    found_within_s: an answer that runs in the database but is known to nobody may be on its way
+        to another process for so long; then it was interrupted.
+    kept_within_s: how long the end of an answer elsewhere may take to stand in the database.
+    """
 
     max_question_chars: int = 8000
     title_chars: int = 60
@@ -20,6 +27,14 @@ class ChatConf:
     refresh_s: int = 2
     keep_alive_s: float = 15.0
     reconnect_ms: int = 500
+    claim_s: float = 12.0
+    claim_renew_s: float = 2.0
+    found_within_s: float = 5.0
+    found_every_s: float = 0.25
+    kept_within_s: float = 10.0
+    kept_every_s: float = 0.1
+    database_again_first_s: float = 0.25
+    database_again_most_s: float = 2.0
     demo_retention_h: int = 24
     # Time enough to confirm an e-mail address; a visitor's conversations last no longer anyway.
     keep_token_s: int = 24 * 3600

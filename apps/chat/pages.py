@@ -11,8 +11,7 @@ from apps.chat.allowances import allowance_data, allowance_of, question_chars_of
 from apps.chat.askers import Asker
 from apps.chat.conf import CONF
 from apps.chat.models import Conversation
-from apps.chat.running import running_find
-from apps.chat.selectors import Turn, conversations_of, turns_of
+from apps.chat.selectors import Turn, conversations_of, messages_of, turns_now
 from apps.chat.visits import is_users_site
 from apps.chat.words import Words, broken_off_words, error_words, place_words
 
@@ -46,7 +45,8 @@ async def chat_page(
     """Give the chat page its turns, what is left for a visitor, and a user's history."""
     turns: list[Turn] = []
     if conversation is not None:
-        turns = await sync_to_async(turns_of)(conversation_id=conversation.pk)
+        rows = await sync_to_async(messages_of)(conversation_id=conversation.pk)
+        turns = await turns_now(rows)
     shown = _turns_shown(turns)
     allowance = await allowance_of(asker)
     return {
@@ -99,8 +99,7 @@ def _error_of(turn: Turn, *, is_last: bool) -> Words | None:
 
 def _place_of(turn: Turn) -> str:
     """Say where a waiting answer stands; nothing once an instance has it."""
-    live = running_find(message_id=turn.id)
-    waiting = live.stream.waiting if live is not None else None
+    waiting = turn.waiting
     if waiting is None:
         return ""
     return place_words(

@@ -75,7 +75,8 @@ class WholeConversationSerializer(ConversationSerializer):
     @extend_schema_field(TurnSerializer(many=True))
     def get_messages(self, conversation: Conversation) -> Any:
         """Return the messages in order."""
-        turns = selectors.turns_of(conversation_id=conversation.pk)
+        rows = selectors.messages_of(conversation_id=conversation.pk)
+        turns = async_to_sync(selectors.turns_now)(rows)
         return TurnSerializer(turns, many=True).data
 
 

@@ -1,16 +1,20 @@
-"""The answers that run in this process, each with the task that keeps it when it ends."""
+"""The answers under way: those of this process, each with the task that keeps it, and others'."""
 
 import asyncio
 import contextvars
 import uuid
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from apps.chat.askers import Asker
-from apps.chat.choice import ModelChoice
-from apps.router.errors import ErrorCode, JobError, JobRefusedError
+from apps.chat.choice import ModelChoice, model_choice
+from apps.chat.claims import claims
+from apps.redis_clients import REDIS_AWAY
+from apps.router.errors import JobRefusedError
 from apps.router.live.streams import JobStream
+from apps.router.services import job_follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,38 +29,15 @@ class RunningAnswer:
     kept: asyncio.Task[None]
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """An answer under way somewhere. `stream` None: it is going over to another process."""
+
+    stream: JobStream | None
+    choice: ModelChoice
+
+
 _answers: dict[uuid.UUID, RunningAnswer] = {}
-_claims: set[str] = set()
-
-
-class Claim:
-    """The right to have an answer under way, held by whoever asks until the answer has ended."""
-
-    def __init__(self, keys: frozenset[str]) -> None:
-        self._keys = keys
-        self.is_handed_on = False
-
-    def release(self) -> None:
-        """Let the next question in."""
-        _claims.difference_update(self._keys)
-
-
-@contextmanager
-def claimed(*keys: str) -> Iterator[Claim]:
-    """Claim the keys together, and release them unless the claim was handed on meanwhile.
-
-    Raises JobRefusedError when one of them is held: an answer is still running there.
-    """
-    if not _claims.isdisjoint(keys):
-        message = "Your last question is still being answered."
-        raise JobRefusedError(JobError(ErrorCode.ANSWER_RUNNING, message))
-    _claims.update(keys)
-    claim = Claim(frozenset(keys))
-    try:
-        yield claim
-    finally:
-        if not claim.is_handed_on:
-            claim.release()
 
 
 def running_add(
@@ -66,11 +47,9 @@ def running_add(
     asker: Asker,
     stream: JobStream,
     choice: ModelChoice,
-    claim: Claim,
     keeping: Coroutine[None, None, None],
 ) -> RunningAnswer:
-    """Note an answer and start the task that keeps it; the claim ends with the task."""
-    claim.is_handed_on = True
+    """Note an answer and start the task that keeps it."""
     # A context of its own: the request's thread and its other belongings end with the request.
     kept = asyncio.get_running_loop().create_task(keeping, context=contextvars.Context())
     answer = RunningAnswer(
@@ -87,7 +66,6 @@ def running_add(
         # The same message may have been taken up again meanwhile.
         if _answers.get(message_id) is answer:
             del _answers[message_id]
-        claim.release()
 
     kept.add_done_callback(forget)
     return answer
@@ -98,6 +76,21 @@ def running_find(*, message_id: uuid.UUID) -> RunningAnswer | None:
     return _answers.get(message_id)
 
 
-def running_in(*, conversation_id: uuid.UUID) -> list[RunningAnswer]:
-    """Return the answers that run in a conversation."""
-    return [one for one in _answers.values() if one.conversation_id == conversation_id]
+async def under_way_find(
+    *, message_id: uuid.UUID, conversation_id: uuid.UUID, job_id: str
+) -> UnderWay | None:
+    """Return an answer that runs in the database, wherever it does; None: nobody has it any more.
+
+    A site that is one process has it here or nowhere.
+    """
+    if live := running_find(message_id=message_id):
+        return UnderWay(live.stream, live.choice)
+    if not settings.ROUTER_APART:
+        return None
+    try:
+        stream = await job_follow(job_id=job_id)
+        if stream is None and not await claims().is_held(str(conversation_id)):
+            return None
+    except (JobRefusedError, REDIS_AWAY):
+        stream = None  # it cannot be told now: nobody has said that it has ended
+    return UnderWay(stream, await model_choice())

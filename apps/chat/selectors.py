@@ -1,6 +1,10 @@
-"""Reads of conversations; each asks whose it is."""
+"""Reads of conversations; each asks whose it is.
+
+Those of the database are plain functions; what runs now is looked up in the event loop.
+"""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
@@ -8,8 +12,9 @@ from django.db.models import QuerySet
 from apps.chat.askers import Asker
 from apps.chat.continuing import is_continuable
 from apps.chat.models import Conversation, Message
-from apps.chat.running import running_find
+from apps.chat.running import UnderWay, under_way_find
 from apps.router.errors import ErrorCode
+from apps.router.live.streams import Waiting
 from motherfluxer_wire.fields import Role
 from motherfluxer_wire.frames import Message as WireMessage
 
@@ -20,7 +25,7 @@ class Turn:
 
     `state` is "running", "complete", "stopped" or "failed"; `offset` counts the text's characters;
     `model_label` is what people see the model called; `earlier_job_ids` are those of the jobs that
-    the answer was continued from, oldest first.
+    the answer was continued from, oldest first; `waiting` is its place in the queue.
     """
 
     id: uuid.UUID
@@ -33,6 +38,7 @@ class Turn:
     job_id: str
     earlier_job_ids: tuple[str, ...]
     error_code: str
+    waiting: Waiting | None = None
 
     @property
     def offset(self) -> int:
@@ -76,26 +82,26 @@ def conversations_owned(*, user_id: int) -> QuerySet[Conversation]:
     return Conversation.objects.filter(owner_id=user_id)
 
 
-def turns_of(*, conversation_id: uuid.UUID) -> list[Turn]:
-    """Return a conversation's turns in order."""
-    return [turn_of(row) for row in Message.objects.filter(conversation_id=conversation_id)]
+def messages_of(*, conversation_id: uuid.UUID) -> list[Message]:
+    """Return a conversation's messages in order."""
+    return list(Message.objects.filter(conversation_id=conversation_id))
 
 
-def answer_find(*, message_id: uuid.UUID, asker: Asker) -> Turn | None:
+def answer_find(*, message_id: uuid.UUID, asker: Asker) -> Message | None:
     """Return an answer in one of this asker's conversations; None for anybody else's."""
     found = Message.objects.filter(
         pk=message_id, role=Message.Role.ASSISTANT, conversation__in=_owned(asker)
     )
-    row = found.first()
-    return None if row is None else turn_of(row)
+    return found.first()
 
 
-def broken_answer_find(*, message_id: uuid.UUID, asker: Asker) -> BrokenAnswer | None:
-    """Return an answer of this asker's that may be continued; only a conversation's last can be."""
-    found = Message.objects.filter(pk=message_id, conversation__in=_owned(asker))
-    row = found.first()
-    if row is None or not turn_of(row).can_continue:
-        return None
+def answer_again(*, message_id: uuid.UUID) -> Message | None:
+    """Return a message as it stands now; None when it has been deleted."""
+    return Message.objects.filter(pk=message_id).first()
+
+
+def broken_answer_of(row: Message) -> BrokenAnswer | None:
+    """Return an answer as one to go on with; only a conversation's last can be."""
     turns = wire_turns_of(conversation_id=row.conversation_id)
     if len(turns) != row.number + 1:
         return None
@@ -116,20 +122,38 @@ def wire_turns_of(*, conversation_id: uuid.UUID) -> list[WireMessage]:
     return [WireMessage(role=_wire_role(row), content=row.content) for row in rows]
 
 
-def turn_of(row: Message) -> Turn:
-    """Show a message; a running answer that no live stream feeds any more was interrupted."""
+async def turns_now(rows: Sequence[Message]) -> list[Turn]:
+    """Show messages as they are now."""
+    return [await turn_now(row) for row in rows]
+
+
+async def turn_now(row: Message) -> Turn:
+    """Show a message as it is now."""
+    return turn_of(row, await under_way_of(row))
+
+
+async def under_way_of(row: Message) -> UnderWay | None:
+    """Return the answer under way of a message; None when there is none, or none any more."""
+    if row.state != Message.State.RUNNING:
+        return None
+    return await under_way_find(
+        message_id=row.pk, conversation_id=row.conversation_id, job_id=row.job_id
+    )
+
+
+def turn_of(row: Message, under_way: UnderWay | None = None) -> Turn:
+    """Show a message; a running answer that nobody has under way any more was interrupted."""
     text, state, error_code = row.content, row.state, row.error_code
     instance_name, attempts = row.instance_name, row.attempts
     model_label = row.model_label or row.model_name
-    if row.state == Message.State.RUNNING:
-        live = running_find(message_id=row.pk)
-        if live is None:
-            state, error_code = Message.State.FAILED, ErrorCode.ANSWER_INTERRUPTED
-        else:
-            text, attempts = live.stream.text, live.stream.attempt
-            if live.stream.started is not None:
-                instance_name = live.stream.started.instance_name
-                model_label = live.choice.label(live.stream.started.model_name)
+    waiting = None
+    if row.state == Message.State.RUNNING and under_way is None:
+        state, error_code = Message.State.FAILED, ErrorCode.ANSWER_INTERRUPTED
+    elif under_way is not None and (stream := under_way.stream) is not None:
+        text, attempts, waiting = stream.text, stream.attempt, stream.waiting
+        if stream.started is not None:
+            instance_name = stream.started.instance_name
+            model_label = under_way.choice.label(stream.started.model_name)
     return Turn(
         id=row.pk,
         role=row.role,
@@ -141,6 +165,7 @@ def turn_of(row: Message) -> Turn:
         job_id=row.job_id,
         earlier_job_ids=tuple(row.earlier_job_ids.split()),
         error_code=str(error_code),
+        waiting=waiting,
     )
 
 

@@ -1,41 +1,45 @@
 """Writes of the chat: ask, stop, delete."""
 
+import asyncio
 import contextlib
-import logging
 import secrets
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from apps.chat.allowances import (
-    bounds_of,
-    question_chars_of,
-    ticket_end,
-    ticket_held,
-    ticket_taken,
-)
+from apps.chat.allowances import bounds_of, question_chars_of, ticket_taken
+from apps.chat.answers import answer_keep, answer_settled
 from apps.chat.askers import Asker
 from apps.chat.choice import ModelChoice, model_choice
+from apps.chat.claims import Claim, claimed
 from apps.chat.conf import CONF
 from apps.chat.database import in_own_thread
 from apps.chat.history import prompt_budget_bytes, turns_fit
 from apps.chat.models import Conversation, Message
-from apps.chat.running import Claim, RunningAnswer, claimed, running_add, running_in
+from apps.chat.running import RunningAnswer, running_add, running_find
 from apps.chat.selectors import BrokenAnswer, wire_turns_of
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
-from apps.router.live.streams import Ended, JobRequest, JobStream
+from apps.router.live.streams import JobRequest, JobStream
 from apps.router.ports import VisitorTicket
 from apps.router.selectors import router_view
 from apps.router.services import job_cancel, job_submit
 from motherfluxer_wire.frames import Message as WireMessage
 from motherfluxer_wire.frames import Sampling
 
-logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A question that is about to be stored."""
+
+    asker: Asker
+    conversation_id: uuid.UUID
+    is_new: bool
+    text: str
 
 
 async def message_ask(
@@ -46,10 +50,13 @@ async def message_ask(
     Raises JobRefusedError: then nothing was stored and nothing taken from the visitor's number.
     """
     text = _question_checked(asker, text)
-    keys = [f"conversation:{conversation_id}"] if conversation_id else []
-    with claimed(*keys) as claim:
-        async with ticket_taken(asker, proof=proof) as ticket:
-            return await _answer_start(asker, conversation_id, text, claim, ticket)
+    is_new, conversation_id = conversation_id is None, conversation_id or uuid.uuid4()
+    async with claimed(conversation_id) as claim, ticket_taken(asker, proof=proof) as ticket:
+        turns: list[WireMessage] = []
+        if not is_new:
+            turns = await in_own_thread(wire_turns_of, conversation_id=conversation_id)
+        exchange = _Exchange(asker, conversation_id, is_new, text)
+        return await _answer_start(exchange, turns, claim, ticket)
 
 
 async def message_continue(*, asker: Asker, broken: BrokenAnswer, proof: str = "") -> RunningAnswer:
@@ -57,15 +64,20 @@ async def message_continue(*, asker: Asker, broken: BrokenAnswer, proof: str = "
 
     Raises JobRefusedError: then what there is stays as it was, and nothing was taken.
     """
-    with claimed(f"conversation:{broken.conversation_id}") as claim:
-        async with ticket_taken(asker, proof=proof) as ticket:
-            return await _answer_take_up(asker, broken, claim, ticket)
+    async with (
+        claimed(broken.conversation_id) as claim,
+        ticket_taken(asker, proof=proof) as ticket,
+    ):
+        return await _answer_take_up(asker, broken, claim, ticket)
 
 
-async def message_stop(*, answer: RunningAnswer) -> None:
-    """Stop an answer and wait until what there is of it is kept."""
-    job_cancel(job_id=answer.stream.job_id, reason="The reader stopped it.")
-    await answer.stream.wait_ended()
+async def message_stop(*, answer: Message) -> None:
+    """Stop an answer, wherever it runs, and wait until what there is of it is kept."""
+    job_cancel(job_id=answer.job_id, reason="The reader stopped it.")
+    if live := running_find(message_id=answer.pk):
+        await asyncio.wait({live.kept}, timeout=CONF.kept_within_s)
+    else:
+        await answer_settled(answer)
 
 
 def conversation_rename(*, conversation_id: uuid.UUID, title: str) -> bool:
@@ -75,8 +87,9 @@ def conversation_rename(*, conversation_id: uuid.UUID, title: str) -> bool:
 
 async def conversation_delete(*, conversation_id: uuid.UUID) -> None:
     """Delete a conversation with all its messages, and stop what still runs in it."""
-    for answer in running_in(conversation_id=conversation_id):
-        job_cancel(job_id=answer.stream.job_id, reason="Its conversation was deleted.")
+    running = Message.objects.filter(conversation_id=conversation_id, state=Message.State.RUNNING)
+    async for job_id in running.values_list("job_id", flat=True):
+        job_cancel(job_id=job_id, reason="Its conversation was deleted.")
     await Conversation.objects.filter(pk=conversation_id).adelete()
 
 
@@ -117,35 +130,21 @@ def _question_checked(asker: Asker, text: str) -> str:
 
 
 async def _answer_start(
-    asker: Asker,
-    conversation_id: uuid.UUID | None,
-    text: str,
-    claim: Claim,
-    ticket: VisitorTicket | None,
+    exchange: _Exchange, turns: list[WireMessage], claim: Claim, ticket: VisitorTicket | None
 ) -> RunningAnswer:
-    turns: list[WireMessage] = []
-    if conversation_id is not None:
-        turns = await in_own_thread(wire_turns_of, conversation_id=conversation_id)
-    turns.append(WireMessage(role="user", content=text))
-    choice = await model_choice()
+    asker, choice = exchange.asker, await model_choice()
+    turns.append(WireMessage(role="user", content=exchange.text))
     stream = await job_submit(request=_job_request(asker, turns, choice))
     with _cancelled_on_error(stream, "Its question could not be stored."):
-        answer = await in_own_thread(
-            _exchange_store,
-            asker=asker,
-            conversation_id=conversation_id,
-            text=text,
-            job_id=stream.job_id,
-        )
-    keeping = _answer_keep(answer.pk, stream, choice, ticket)
+        answer = await in_own_thread(_exchange_store, exchange, job_id=stream.job_id)
+    claim.is_handed_on = True
     return running_add(
         message_id=answer.pk,
         conversation_id=answer.conversation_id,
         asker=asker,
         stream=stream,
         choice=choice,
-        claim=claim,
-        keeping=keeping,
+        keeping=answer_keep(answer.pk, stream, choice, claim, ticket),
     )
 
 
@@ -160,14 +159,14 @@ async def _answer_take_up(
     stream = await job_submit(request=request)
     with _cancelled_on_error(stream, "Its message could not be taken up."):
         await in_own_thread(_answer_take_up_store, broken=broken, job_id=stream.job_id)
+    claim.is_handed_on = True
     return running_add(
         message_id=broken.message_id,
         conversation_id=broken.conversation_id,
         asker=asker,
         stream=stream,
         choice=choice,
-        claim=claim,
-        keeping=_answer_keep(broken.message_id, stream, choice, ticket),
+        keeping=answer_keep(broken.message_id, stream, choice, claim, ticket),
     )
 
 
@@ -215,17 +214,20 @@ def _job_request(
     )
 
 
-def _exchange_store(
-    *, asker: Asker, conversation_id: uuid.UUID | None, text: str, job_id: str
-) -> Message:
+def _exchange_store(exchange: _Exchange, *, job_id: str) -> Message:
     """Store the question and its answer to come, in one transaction."""
+    asker, text = exchange.asker, exchange.text
     with transaction.atomic():
-        if conversation_id is None:
+        if exchange.is_new:
             conversation = Conversation.objects.create(
-                owner_id=asker.user_id, visitor_key=asker.visitor_key, title=title_of(text)
+                pk=exchange.conversation_id,
+                owner_id=asker.user_id,
+                visitor_key=asker.visitor_key,
+                title=title_of(text),
             )
         else:
-            conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
+            rows = Conversation.objects.select_for_update()
+            conversation = rows.get(pk=exchange.conversation_id)
             conversation.draft = ""
             conversation.save(update_fields=["draft", "updated"])
         number = conversation.messages.count()
@@ -238,43 +240,3 @@ def _exchange_store(
             state=Message.State.RUNNING,
             job_id=job_id,
         )
-
-
-async def _answer_keep(
-    message_id: uuid.UUID, stream: JobStream, choice: ModelChoice, ticket: VisitorTicket | None
-) -> None:
-    """Wait for an answer's end, then keep it. A visitor gets back what brought no answer."""
-    async with ticket_held(ticket):
-        ended = await stream.wait_ended()
-    has_grown = len(stream.text) > len(stream.request.beginning)
-    brought_nothing = ended.finish_reason == "cancelled" and not has_grown
-    await ticket_end(ticket, is_used=ended.error is None and not brought_nothing)
-    try:
-        await in_own_thread(
-            _answer_store, message_id=message_id, stream=stream, ended=ended, choice=choice
-        )
-    except Exception:  # the rim of a task: nobody waits for it, so the log is the only witness
-        logger.exception("An answer could not be kept.")
-
-
-def _answer_store(
-    *, message_id: uuid.UUID, stream: JobStream, ended: Ended, choice: ModelChoice
-) -> None:
-    kept: dict[str, Any] = {
-        "content": stream.text,
-        "state": _state_of(ended),
-        "error_code": ended.error.code if ended.error else "",
-    }
-    if started := stream.started:
-        # Else the answer keeps what an earlier job of it may have noted.
-        kept["instance_name"] = started.instance_name
-        kept["model_name"] = started.model_name
-        kept["model_label"] = choice.label(started.model_name)
-        kept["attempts"] = stream.attempt
-    Message.objects.filter(pk=message_id).update(**kept)
-
-
-def _state_of(ended: Ended) -> Message.State:
-    if ended.error is not None:
-        return Message.State.FAILED
-    return Message.State.STOPPED if ended.finish_reason == "cancelled" else Message.State.COMPLETE

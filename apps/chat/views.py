@@ -18,8 +18,9 @@ from apps.chat import pages, selectors, services
 from apps.chat.allowances import allowance_data, allowance_of
 from apps.chat.askers import Asker
 from apps.chat.conf import CONF
-from apps.chat.models import Conversation
-from apps.chat.running import RunningAnswer, running_find
+from apps.chat.models import Conversation, Message
+from apps.chat.running import RunningAnswer
+from apps.chat.selectors import BrokenAnswer
 from apps.chat.visits import asker_of, is_users_site, visitor_named, visitor_remember
 from apps.chat.words import Words, error_words, not_continued_words
 from apps.router import ports
@@ -91,10 +92,7 @@ async def ask(request: HttpRequest, reader: Asker) -> HttpResponse:
 async def continue_answer(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Have a broken-off answer of the reader's continued."""
     message_id = _uuid_or_404(request.POST.get("answer", ""))
-    find = sync_to_async(selectors.broken_answer_find)
-    broken = await find(message_id=message_id, asker=asker)
-    if broken is None:
-        raise Http404
+    broken = await _broken_or_404(message_id, asker)
     try:
         proof = request.POST.get("proof", "")
         answer = await services.message_continue(asker=asker, broken=broken, proof=proof)
@@ -110,16 +108,13 @@ async def continue_answer(request: HttpRequest, asker: Asker) -> HttpResponse:
 async def stop(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Stop an answer of the reader's; one that has ended is left as it is."""
     message_id = _uuid_or_404(request.POST.get("answer", ""))
-    answer = running_find(message_id=message_id)
-    if answer is None:
+    find = sync_to_async(selectors.answer_find)
+    answer = await find(message_id=message_id, asker=asker)
+    if answer is None or (await selectors.turn_now(answer)).state != Message.State.RUNNING:
         raise Http404
-    if answer.asker.requester != asker.requester:
-        # A visitor who signed up owns it by another name.
-        await _conversation_or_404(answer.conversation_id, asker)
     await services.message_stop(answer=answer)
     if _wants_json(request):
         return JsonResponse({"stopped": str(message_id)})
-    await asyncio.wait({answer.kept})
     return HttpResponseRedirect(reverse("chat:conversation", args=[answer.conversation_id]))
 
 
@@ -172,6 +167,18 @@ async def _conversation_or_404(conversation_id: uuid.UUID, asker: Asker) -> Conv
     if found is None:
         raise Http404
     return found
+
+
+async def _broken_or_404(message_id: uuid.UUID, asker: Asker) -> BrokenAnswer:
+    """Return an answer of this asker's that may be continued."""
+    find = sync_to_async(selectors.answer_find)
+    row = await find(message_id=message_id, asker=asker)
+    if row is None or not (await selectors.turn_now(row)).can_continue:
+        raise Http404
+    broken = await sync_to_async(selectors.broken_answer_of)(row)
+    if broken is None:
+        raise Http404
+    return broken
 
 
 def _typed(request: HttpRequest) -> str:

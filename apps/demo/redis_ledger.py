@@ -6,7 +6,6 @@ what it looks at and what it writes belong together, whichever processes ask mea
 
 from typing import Any, Final
 
-import redis
 from asgiref.sync import sync_to_async
 
 from apps.demo.conf import CONF, Rules
@@ -21,12 +20,11 @@ from apps.demo.ledger import (
     counted_keys,
     running_keys,
 )
+from apps.redis_clients import REDIS_AWAY, redis_client
 from apps.router.ports import VisitorTicket
 
 # The braces keep all keys on one node of a cluster, as scripts need it.
 _PREFIX: Final = "{mf-demo}:"
-# A Redis that says nothing must not keep the threads that wait for it.
-_PATIENCE_S: Final = 5.0
 
 # What ended is dropped; a ticket whose lease ended is taken back from where it was counted.
 _DROP_ENDED: Final = """
@@ -111,19 +109,11 @@ return found
 
 
 class RedisLedger:
-    """Keeps the entries in Redis.
-
-    The blocking client in threads: its connections outlive event loops, and close by themselves.
-    """
+    """Keeps the entries in Redis."""
 
     def __init__(self, url: str, rules: Rules) -> None:
         self._rules = rules
-        client = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_connect_timeout=_PATIENCE_S,
-            socket_timeout=_PATIENCE_S,
-        )
+        client = redis_client(url)
         self._take, self._renew, self._end, self._standings = (
             _script(client, text) for text in (_TAKE, _RENEW, _END, _STANDINGS)
         )
@@ -170,7 +160,7 @@ def _script(client: Any, text: str) -> Any:
     def call(keys: Any, arguments: Any) -> Any:
         try:
             return script(keys=[_PREFIX + key for key in keys], args=arguments)
-        except redis.RedisError as error:
+        except REDIS_AWAY as error:
             raise LedgerUnreachableError from error
 
     return sync_to_async(call, thread_sensitive=False)
