@@ -75,9 +75,17 @@ if apps.is_installed("apps.chat"):
 if apps.is_installed("apps.api"):
     http_routes.insert(0, route(path, "v1/<path:rest>", _plain_application("apps.api")))
 
+http: Application = URLRouter(http_routes)
+if apps.is_installed("apps.operations"):
+    from apps.operations.asgi import counted
+
+    http = counted(
+        URLRouter([route(path, "metrics", _plain_application("apps.operations")), *http_routes])
+    )
+
 application = ProtocolTypeRouter(
     {
-        "http": URLRouter(http_routes),
+        "http": http,
         "websocket": URLRouter([*websocket_urlpatterns, route(re_path, r"", no_websocket)]),
         "lifespan": lifespan,
     }

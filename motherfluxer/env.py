@@ -49,6 +49,7 @@ class Environment:
     api_cors_origins: list[str]
     email: dict[str, Any]
     sentry_dsn: str | None
+    metrics_token: str | None
     trusted_proxies: list[str]
     social_providers: dict[str, list[dict[str, Any]]]
 
@@ -93,6 +94,7 @@ def read_environment() -> Environment:
         api_cors_origins=env.list("API_CORS_ORIGINS", default=[]),
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
+        metrics_token=env.str("METRICS_TOKEN", default="") or None,
         trusted_proxies=_named_proxies(env.list("TRUSTED_PROXIES", default=[])),
         social_providers=_social_providers(env.str("SOCIAL_PROVIDERS", default="")),
     )

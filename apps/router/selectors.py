@@ -113,6 +113,21 @@ class RouterView:
     models: tuple[ModelView, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessView:
+    """What this web process carries: instances' links, and answers whose text it holds."""
+
+    links: int
+    streams: int
+
+
+def process_view() -> ProcessView:
+    """Return what this process carries now."""
+    gateway = live_router().gateway
+    running = sum(stream.ended is None for stream in gateway.streams.values())
+    return ProcessView(links=len(gateway.links), streams=running)
+
+
 def stream_find(*, job_id: str) -> JobStream | None:
     """Return a job's stream while the job lives and for a minute after its end."""
     return live_router().gateway.streams.get(job_id)

@@ -24,6 +24,7 @@ DEMO_PROOF_AFTER = ENV.demo_proof_after
 DEMO_QUESTION_CHARS = ENV.demo_question_chars
 DEMO_ANSWER_TOKENS = ENV.demo_answer_tokens
 EVENTS_KEPT_HOURS = ENV.events_kept_hours
+METRICS_TOKEN = ENV.metrics_token
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 API_CORS_ORIGINS = ENV.api_cors_origins
 REDIS_URL = ENV.redis_url
