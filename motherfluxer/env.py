@@ -30,6 +30,8 @@ class Environment:
     domain: str
     port: int
     bind: list[str]
+    web_workers: int
+    drain_s: float
     debug: bool
     database: dict[str, Any]
     redis_url: str | None
@@ -74,6 +76,8 @@ def read_environment() -> Environment:
         domain=env.str("MOTHERFLUXER_DOMAIN", default="motherfluxer.localhost").lower(),
         port=env.int("PORT", default=8000),
         bind=env.list("MOTHERFLUXER_BIND", default=["127.0.0.1", "::1"]),
+        web_workers=env.int("WEB_WORKERS", default=1),
+        drain_s=env.float("DRAIN_SECONDS", default=20.0),
         debug=env.bool("DEBUG", default=False),
         database=dict(env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir / 'site.sqlite3'}")),
         redis_url=env.str("REDIS_URL", default="") or None,

@@ -1,4 +1,4 @@
-"""What the server reads off a socket, bounded: HTTP heads, and websocket frames by our own rules.
+"""What the server reads off a websocket, bounded and by our own rules.
 
 PROTOCOL rule: a frame that is too large or holds text that is not UTF-8 closes its connection with
 4000 and a reason that names the rule, where the websocket library would say 1009 or 1007.
@@ -8,7 +8,6 @@ import codecs
 from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame, Opcode
@@ -17,7 +16,6 @@ from websockets.server import ServerProtocol
 from motherfluxer_wire.errors import WireError, WireRule
 from motherfluxer_wire.limits import CLOSE_PROTOCOL_ERROR, MAX_FRAME_BYTES
 
-MAX_HEAD_BYTES: Final = 64 * 1024
 # After a refusal: at most so much is read, until nothing has come for so long.
 LINGER_BYTES: Final = 64 * 1024 * 1024
 LINGER_IDLE_S: Final = 0.25
@@ -114,30 +112,3 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             pause_s = min(left_s, LINGER_IDLE_S)
             self.close_timer = self.loop.call_later(pause_s, self.transport.close)
-
-
-class BoundedHttpProtocol(HttpToolsProtocol):
-    """Uvicorn's HTTP connection with an end to the request's head, which httptools has not."""
-
-    _is_in_head = True
-    _head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes off the socket."""
-        super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response("The request's head is too large.")
-
-    def on_message_begin(self) -> None:
-        """Begin to count a head."""
-        self._is_in_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """End the count."""
-        self._is_in_head = False
-        super().on_headers_complete()

@@ -1,40 +1,50 @@
 """Serves the site: uvicorn, configured once for `make run`, the tests and production.
 
-Run it as `python -m motherfluxer.server`.
+Run it as `python -m motherfluxer.server`; production runs it under gunicorn, by `worker.py`.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
+import os
+import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from django.conf import settings
 
-from motherfluxer import asgi
-from motherfluxer.protocols import BoundedHttpProtocol, BoundedWebSocketProtocol
+from motherfluxer.http_protocol import BoundedHttpProtocol
+from motherfluxer.protocols import BoundedWebSocketProtocol
 from motherfluxer.sockets import BACKLOG_COUNT, bound_sockets
 from motherfluxer_wire.limits import MAX_FRAME_BYTES
 
+APPLICATION: Final = "motherfluxer.asgi:application"
 PING_INTERVAL_S: Final = 5.0
 PING_TIMEOUT_S: Final = 5.0
-# A running answer may end within this time after the first SIGTERM; then links are closed.
-DRAIN_S: Final = 20.0
 GRACEFUL_SHUTDOWN_S: Final = 5
-KEEP_ALIVE_S: Final = 65
+KEEP_ALIVE_S: Final = 65  # longer than proxies keep theirs: it is they who should close
 # How long a thread that computes keeps the interpreter while the event loop waits for it.
 THREAD_TURN_S: Final = 0.0002
 
 logger = logging.getLogger(__name__)
 
+Notify = Callable[[], Awaitable[None]]
 
-def server_config() -> uvicorn.Config:
-    """Return how the site is served, by the settings."""
-    return uvicorn.Config(
-        asgi.application,
+
+def server_config(
+    application: Any = APPLICATION, *, notify: Notify | None = None, notify_s: float = 30.0
+) -> uvicorn.Config:
+    """Return how the site is served, by the settings, and load the application.
+
+    `notify` is called every `notify_s` while the event loop turns.
+    """
+    config = uvicorn.Config(
+        application,
         loop="uvloop",
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
@@ -51,45 +61,68 @@ def server_config() -> uvicorn.Config:
         forwarded_allow_ips=settings.TRUSTED_PROXIES,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        timeout_notify=notify_s,  # type: ignore[arg-type] # it is compared with a float
+        callback_notify=notify,
         backlog=BACKLOG_COUNT,
     )
+    config.load()
+    return config
 
 
 class DrainingServer(uvicorn.Server):
     """Lets running answers end before the websockets that bring them are closed.
 
-    Uvicorn closes websockets first; an answer in flight would lose its instance.
+    Uvicorn closes websockets first; an answer in flight would lose its instance. While it drains
+    the server takes no connection and ends idle ones, so that the next request goes elsewhere.
     """
 
     _loop: asyncio.AbstractEventLoop
+    _sockets: list[socket.socket]
     _drain: asyncio.Task[None] | None = None
     _was_asked = False
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal."""
         self._loop = asyncio.get_running_loop()
+        self._sockets = sockets or []
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain at the first signal; stop at once at the second."""
-        if self._was_asked or not self.started:
+        """Drain at the first signal. SIGTERM again changes nothing; another one hurries."""
+        if not self.started:
             super().handle_exit(sig, frame)
-            return
-        self._was_asked = True
-        self._loop.call_soon_threadsafe(self._start_drain, sig)
+        elif not self._was_asked:
+            self._was_asked = True
+            self._loop.call_soon_threadsafe(self._start_drain, sig)
+        elif sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
 
     def _start_drain(self, sig: int) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in self._sockets:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedHttpProtocol):
+                connection.drain()
         self._drain = self._loop.create_task(self._drain_then_exit(sig))
 
     async def _drain_then_exit(self, sig: int) -> None:
         # The application leaves its own way to drain in the lifespan's state.
         drain = self.lifespan.state.get("drain")
+        logger.info("draining", extra={"at_most_s": settings.DRAIN_S})
         try:
             if drain is not None:
-                await drain(timeout_s=DRAIN_S)
+                await drain(timeout_s=settings.DRAIN_S)
         except Exception:  # whatever goes wrong here, the server must still stop
             logger.exception("draining failed")
         super().handle_exit(sig, None)
+
+
+def process_prepared() -> None:
+    """Make a process that has loaded the application fit to serve: nothing delays a token."""
+    collector_calm()
+    threads_polite()
 
 
 def collector_calm() -> None:
@@ -114,6 +147,8 @@ def threads_polite() -> None:
 
 def main() -> int:
     """Serve the site until a signal and return the exit status."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "motherfluxer.settings.dev")
+    config = server_config()
     port = settings.MOTHERFLUXER_PORT
     try:
         sockets = bound_sockets(settings.MOTHERFLUXER_BIND, port)
@@ -122,10 +157,9 @@ def main() -> int:
             f"Cannot listen on port {port}: {error.strerror}. Choose another: PORT=…\n"
         )
         return 1
-    collector_calm()
-    threads_polite()
-    server = DrainingServer(server_config())
-    server.run(sockets=sockets)
+    process_prepared()
+    with contextlib.suppress(KeyboardInterrupt):  # what a Ctrl-C ends in, after everything is done
+        DrainingServer(config).run(sockets=sockets)
     return 0
 
 

@@ -167,6 +167,7 @@ class Site:
     instances: list[Instance] = field(default_factory=list)
     recovery_codes: dict[str, list[str]] = field(default_factory=dict)  # by role, see signing_in
     program: Program | None = None
+    command: tuple[str, ...] = (sys.executable, "-m", "motherfluxer.server")
 
     @property
     def url(self) -> str:
@@ -180,8 +181,7 @@ class Site:
     def start(self) -> "Site":
         """Start the server and wait until it lives."""
         env = {**self.env, "PORT": str(self.port)}
-        command = [sys.executable, "-m", "motherfluxer.server"]
-        program = self.program = Program(command, env, self.folder / "site.log")
+        program = self.program = Program([*self.command], env, self.folder / "site.log")
 
         def is_up() -> bool:
             if not program.is_running:

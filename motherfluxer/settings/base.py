@@ -15,6 +15,7 @@ VAR_DIR = ENV.var_dir
 MOTHERFLUXER_DOMAIN = ENV.domain
 MOTHERFLUXER_PORT = ENV.port
 MOTHERFLUXER_BIND = ENV.bind
+DRAIN_S = ENV.drain_s  # a running answer may end within this time after the first SIGTERM
 MODEL_CONTAINER_DIR = BASE_DIR / "model_container"
 DEMO_LIMIT = ENV.demo_limit
 DEMO_ADDRESS_LIMIT = ENV.demo_address_limit

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -68,7 +69,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
 def _new_site(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Site]:
     counter = iter(range(1, 1_000_000))
 
-    def make(*, demo_limit: str = "1000/day", env: dict[str, str] | None = None) -> Site:
+    def make(
+        *, demo_limit: str = "1000/day", env: dict[str, str] | None = None, **options: Any
+    ) -> Site:
         folder = tmp_path_factory.mktemp("site")
         copy_var(prepared.folder, folder)
         own = {**base_env(), "MOTHERFLUXER_VAR": str(folder), "DEMO_LIMIT": demo_limit}
@@ -85,7 +88,7 @@ def _new_site(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> C
             own["REDIS_URL"] = urlunsplit(parts._replace(path=f"/{next(counter) % 15 + 1}"))
             with redis.Redis.from_url(own["REDIS_URL"]) as client:
                 client.flushdb()
-        return Site(folder, {**own, **(env or {})})
+        return Site(folder, {**own, **(env or {})}, **options)
 
     return make
 

@@ -3,71 +3,24 @@
 import asyncio
 import base64
 import contextlib
-import logging
 import os
-import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 
-from motherfluxer.protocols import BoundedHttpProtocol, BoundedWebSocketProtocol
 from motherfluxer_wire.limits import CLOSE_PROTOCOL_ERROR, MAX_FRAME_BYTES
+from tests.unit.motherfluxer.serving import echo, serving
 
 TEXT, BINARY, CONT, CLOSE, PING = 1, 2, 0, 8, 9
 TOO_LARGE = (CLOSE_PROTOCOL_ERROR, "frame_too_large: over 1048576 bytes")
 NOT_UTF8 = (CLOSE_PROTOCOL_ERROR, "invalid_utf8: text that is not UTF-8")
 
 
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Send every message back; answer requests with 200."""
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"ok"})
-        return
-    await receive()
-    await send({"type": "websocket.accept"})
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({**message, "type": "websocket.send"})
-
-
-class QuietServer(uvicorn.Server):
-    """Says when it listens, and leaves the signals to pytest."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        echo,
-        port=0,
-        http=BoundedHttpProtocol,
-        ws=BoundedWebSocketProtocol,
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-        log_level=logging.CRITICAL,
-    )
-    server = QuietServer(config)
-    task = asyncio.create_task(server.serve())
-    await server.is_up.wait()
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await task
+    async with serving(echo) as port:
+        yield port
 
 
 class RawClient:
@@ -217,24 +170,3 @@ async def test_an_upgrade_with_too_many_headers_is_answered(port: int) -> None:
     client = await RawClient.connect(port, extra="X-A: b\r\n" * 200)
     assert client.head.startswith("HTTP/1.1 431")
     client.writer.close()
-
-
-async def test_a_head_without_end_is_refused(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
-    with contextlib.suppress(ConnectionError):
-        for _ in range(40):
-            writer.write(b"X-Filler: " + b"y" * 4096 + b"\r\n")
-            await writer.drain()
-    assert (await reader.readline()).startswith(b"HTTP/1.1 400")
-    writer.close()
-
-
-async def test_a_large_body_is_no_large_head(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le")
-    await writer.drain()
-    await asyncio.sleep(0.02)
-    writer.write(b"ngth: 300000\r\nConnection: close\r\n\r\n" + b"x" * 300_000)
-    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-    writer.close()
