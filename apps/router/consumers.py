@@ -38,7 +38,8 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
             await self._refuse(admitted)
             return
         await send({"type": "websocket.accept", "subprotocol": self._protocol()})
-        link = InstanceLink(session=secrets.token_hex(8), admission=admitted)
+        session = f"{live_router().gateway.own_id}.{secrets.token_hex(8)}"
+        link = InstanceLink(session=session, admission=admitted)
         writer = asyncio.create_task(self._write(link))
         try:
             await self._serve(link, live_router())

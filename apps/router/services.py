@@ -6,7 +6,7 @@ from apps.router.live.streams import JobRequest, JobStream
 
 async def job_submit(*, request: JobRequest) -> JobStream:
     """Hand in a job and return its stream. Raises JobRefusedError when it is not taken at all."""
-    return live_router().gateway.submit(request)
+    return await live_router().gateway.submit(request)
 
 
 async def job_follow(*, job_id: str) -> JobStream | None:

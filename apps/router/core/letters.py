@@ -1,36 +1,39 @@
 """What processes tell each other beside the core's events and effects, one struct each. Pure.
 
-A gateway's letters to the router stand among the events; the router's to a gateway among the
-effects; `Between` goes from one gateway to another: the one that holds a job's stream (its home)
-and the one that holds the link of the instance that answers.
+A gateway's letters to the router stand among its events; the router's to a gateway are effects;
+`Between` goes from one gateway to another: the one that holds a job's stream (its home) and the
+one that holds the link of the instance that answers.
 """
 
 from msgspec import Struct
 
 from apps.router.core.effects import Effect
-from apps.router.core.events import Event
 from motherfluxer_wire.frames import Chunk, Done, Failed
 
 
-class GatewayCame(Event, frozen=True):
+class Letter(Struct, frozen=True, tag=True):
+    """What a gateway tells the router of itself; it stands among the core's events."""
+
+
+class GatewayCame(Letter, frozen=True):
     """A gateway has begun; the first that is heard of it. `version`: of the site's code."""
 
     version: str
 
 
-class GatewayAlive(Event, frozen=True):
+class GatewayAlive(Letter, frozen=True):
     """Nothing but that the gateway lives; sent when nothing else was for a while."""
 
 
-class GatewayLeaving(Event, frozen=True):
+class GatewayLeaving(Letter, frozen=True):
     """The gateway takes no new links and no more jobs: it is about to stop."""
 
 
-class GatewayLeft(Event, frozen=True):
+class GatewayLeft(Letter, frozen=True):
     """The last that is heard of a gateway; what it still had is taken from it."""
 
 
-class JobHandedOver(Event, frozen=True):
+class JobHandedOver(Letter, frozen=True):
     """A leaving gateway gives a job's stream to whoever the router names; all of it is kept."""
 
     job_id: str
@@ -73,12 +76,13 @@ class CancelToLink(Between, frozen=True):
 
 
 class AckToLink(Between, frozen=True):
-    """Home to link: chunks below `seq` are kept for good."""
+    """Home to link: chunks below `seq` are kept for good; `is_end`: and so is the attempt's end."""
 
     session: str
     job_id: str
     attempt: int
     seq: int
+    is_end: bool = False
 
 
 class HomeMoved(Between, frozen=True):
@@ -119,8 +123,7 @@ class LinkEnded(Between, frozen=True):
     """Home to link: the instance broke a rule in what it said of a job; close its link."""
 
     session: str
-    rule: str
-    detail: str
+    reason: str
 
 
 AnyBetween = (

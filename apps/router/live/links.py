@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from apps.router.live.carrying import Carried
 from apps.router.ports import Admission
 from motherfluxer_wire import limits
 from motherfluxer_wire.codec import encode
 from motherfluxer_wire.errors import WireError, WireRule
-from motherfluxer_wire.frames import Frame, Model
+from motherfluxer_wire.frames import Frame, Model, ResumeOffer
 
 _MAX_WAITING_FRAMES: Final = 4096
 
@@ -35,6 +36,8 @@ class InstanceLink:
         self.heard_at = 0.0
         self.warnings: list[str] = []
         self.unknown_offers: list[str] = []
+        self.offers: dict[str, ResumeOffer] = {}
+        self.carried: dict[str, Carried] = {}
         self.is_closed = False
         self.outbox: asyncio.Queue[str | CloseRequest] = asyncio.Queue()
 
@@ -62,12 +65,16 @@ class InstanceLink:
 
         Raises WireError when the frame is too large for the wire.
         """
+        self.send_text(encode(frame))
+
+    def send_text(self, text: str) -> None:
+        """Queue a frame that is written down already."""
         if self.is_closed:
             return
         if self.outbox.qsize() >= _MAX_WAITING_FRAMES:
             self.close(limits.CLOSE_OVERLOADED, "the instance does not read")
             return
-        self.outbox.put_nowait(encode(frame))
+        self.outbox.put_nowait(text)
 
     def close(self, code: int, reason: str) -> None:
         """Queue the websocket's end; nothing is sent after it."""

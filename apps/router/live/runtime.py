@@ -123,7 +123,7 @@ class LiveRouter:
 
     async def _tick(self) -> None:
         self.bus.publish(events.TimePassed())
-        self.gateway.forget_old_streams()
+        self.gateway.tick()
 
     async def _read_catalog(self) -> None:
         """Tell the core what the catalog says, if that has changed."""

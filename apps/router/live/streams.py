@@ -98,6 +98,16 @@ class JobStream:
             else:
                 await changed.wait()
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether the router has said anything of the job yet."""
+        return self._position is not None or self.ended is not None
+
+    async def wait_taken(self) -> None:
+        """Wait for the router's first word of the job."""
+        while not self.is_taken:
+            await self._moved_up.wait()
+
     async def wait_ended(self) -> Ended:
         """Wait for the end. Raises JobMovedError when it comes at another process."""
         while self.ended is None:

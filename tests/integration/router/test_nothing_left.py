@@ -120,7 +120,7 @@ class Storm:
         self.readers: set[asyncio.Task[None]] = set()
         self.counts = dict.fromkeys(("submitted", "refused", "ended"), 0)
         router.service.clock = router.gateway.clock = lambda: self.now
-        self.acts: list[tuple[int, Callable[[], None]]] = [
+        self.acts: list[tuple[int, Callable[[], object]]] = [
             (16, self.submit),
             (10, self.cancel),
             (5, self.join),
@@ -138,7 +138,8 @@ class Storm:
         weights, acts = zip(*self.acts, strict=True)
         for n, act in enumerate(self.draw.choices(acts, weights, k=count)):
             self.now += self.draw.expovariate(50)
-            act()
+            if asyncio.iscoroutine(doing := act()):
+                await doing
             for peer in self.peers.values():
                 peer.read()
             if n % 50 == 0:
@@ -164,7 +165,7 @@ class Storm:
 
     # -- what may happen -----------------------------------------------------------------------
 
-    def submit(self) -> None:
+    async def submit(self) -> None:
         """Somebody asks."""
         request = JobRequest(
             messages=(frames.Message("user", f"question {self.draw.randrange(4)}"),),
@@ -176,7 +177,7 @@ class Storm:
         )
         self.counts["submitted"] += 1
         try:
-            stream = self.router.gateway.submit(request)
+            stream = await self.router.gateway.submit(request)
         except JobRefusedError:
             self.counts["refused"] += 1
             return
@@ -262,7 +263,7 @@ class Storm:
         """Time passes."""
         self.now += self.draw.choice([0.1, 0.5, 1.0])
         self.router.bus.publish(events.TimePassed())
-        self.router.gateway.forget_old_streams()
+        self.router.gateway.tick()
 
     def peer(self) -> Peer | None:
         """Return some instance."""
