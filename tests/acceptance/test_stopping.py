@@ -32,6 +32,12 @@ def workers_of(site: Site) -> list[psutil.Process]:
     return psutil.Process(site.program.process.pid).children()
 
 
+def listens(process: psutil.Process) -> bool:
+    """Whether it takes connections."""
+    connections = process.net_connections(kind="tcp")
+    return any(one.status == psutil.CONN_LISTEN for one in connections)
+
+
 def is_refused(port: int) -> bool:
     """Whether nobody listens."""
     try:
@@ -113,13 +119,14 @@ def test_a_worker_that_is_stopped_is_replaced_after_its_answers(gunicorn_site: S
 
     def act() -> None:
         worker.terminate()
+        wait_until(lambda: not listens(worker), "the worker takes nothing new")
         asked.append(threading.Thread(target=lambda: answered.append(status_now(gunicorn_site))))
         asked[0].start()
 
     assert running.read_while(act) == WORDS
     asked[0].join()
     assert answered == [200]  # it waited for the next worker, and was not refused
-    assert worker.pid not in [one.pid for one in workers_of(gunicorn_site)]
+    wait_until(lambda: not worker.is_running(), "the stopped worker has gone")
     running.instance.wait_connected()
 
 
