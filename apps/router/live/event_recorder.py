@@ -1,7 +1,6 @@
 """Records every event that the core is given, so that each decision can be made once more.
 
-The core itself is given pseudonyms for those who ask: it only needs to tell them apart, and the
-files then hold exactly what it was given.
+The core is given pseudonyms for those who ask, so the files hold exactly what it was given.
 """
 
 import asyncio
@@ -9,13 +8,13 @@ import logging
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from hashlib import blake2b
 
 import msgspec
 
 from apps.router.conf import CONF
 from apps.router.core.effects import Effect
 from apps.router.core.events import Event, JobSubmitted
+from apps.router.core.pseudonyms import pseudonym
 from apps.router.core.selection.rules import rule_named
 from apps.router.core.state import RouterState, state_encode
 from apps.router.records.event_files import EventFiles
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 class EventRecorder:
     """Holds what is not yet written; a task writes it now and then, in a thread.
 
-    The salt of the pseudonyms lives in memory alone and ends with the router.
+    The salt for names of models that do not exist lives in memory alone.
     """
 
     def __init__(self, files: EventFiles, state: RouterState) -> None:
@@ -48,19 +47,12 @@ class EventRecorder:
         self._writing: asyncio.Task[None] | None = None
         self._is_failing = False
 
-    def before(self, event: Event, at: float) -> Event:
-        """Record an event that the core has yet to be given, and return what to give it."""
+    def before(self, event: Event, at: float) -> None:
+        """Record an event that the core has yet to be given."""
         if self._is_segment_over(at):
             self._begin_segment(at)
-        if isinstance(event, JobSubmitted):
-            event = msgspec.structs.replace(
-                event,
-                requester=self._pseudonym(event.requester),
-                conversation=event.conversation and self._pseudonym(event.conversation),
-            )
         if self._begun_at is not None:
             self._waiting.append(event_line(self._without_words(event), at))
-        return event
 
     def after(self, effects: Iterable[Effect]) -> None:
         """Record what followed."""
@@ -130,9 +122,6 @@ class EventRecorder:
     def _without_words(self, event: Event) -> Event:
         """Leave out a model's name that is nothing but what somebody typed: it is refused."""
         if isinstance(event, JobSubmitted) and not is_known_model(event.model_name, self._state):
-            unknown = f"unknown-{self._pseudonym(event.model_name or '')}"
+            unknown = f"unknown-{pseudonym(event.model_name or '', self._salt)}"
             return msgspec.structs.replace(event, model_name=unknown)
         return event
-
-    def _pseudonym(self, name: str) -> str:
-        return blake2b(name.encode(), key=self._salt, digest_size=9).hexdigest()

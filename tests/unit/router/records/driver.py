@@ -4,6 +4,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from apps.router.core import effects, events
+from apps.router.core.cluster import Witness
 from apps.router.core.values import (
     Alias,
     AliasTarget,
@@ -12,7 +13,7 @@ from apps.router.core.values import (
     ServedModel,
     ServiceClass,
 )
-from apps.router.live.service import Recorder, RouterService
+from apps.router.live.service import RouterService
 
 MODELS = ("small", "large")
 USERS = (*(f"user:{number}" for number in range(12)), "visitor:Jörg", "visitor:abc")
@@ -27,7 +28,7 @@ class Driver:
         *,
         instances: int = 6,
         jobs_s: float = 2.0,
-        recorder: Recorder | None = None,
+        recorder: Witness | None = None,
     ) -> None:
         self.draws = Random(seed)  # noqa: S311 - traffic, not secrets
         self.now = 1000.0
