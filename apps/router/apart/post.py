@@ -1,0 +1,262 @@
+"""A gateway's post: letters to the router and to other gateways, and what comes from them.
+
+One writer: whatever piled up while the last round was under way goes out as the next, so it costs
+no delay when there is little and few commands when there is much. One reader, of the own inbox.
+When Redis was away, or has lost its data, all that was written lately is written again; letters
+are numbered, so each arrives once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+
+from apps.router.apart import keys
+from apps.router.apart.connection import AWAY, Pause, redis_connected
+from apps.router.apart.letter_codec import BETWEEN, EFFECTS, encode_letter
+from apps.router.apart.numbering import Incoming, Outgoing
+from apps.router.core.effects import Effect
+from apps.router.core.events import Event
+from apps.router.core.letters import Between, GatewayAlive, Letter
+
+log = logging.getLogger(__name__)
+
+ROUTER: Final = "router"
+ALIVE_EVERY_S: Final = 1.0
+INBOX_KEPT_S: Final = 120
+INBOX_MOST: Final = 100_000
+READ_COUNT: Final = 256
+BLOCK_MS: Final = 1000
+
+
+class Writer(Protocol):
+    """Writes something of its own with the post's rounds."""
+
+    def commands(self, pipe: "Pipeline[bytes]") -> None:
+        """Add commands to the next round."""
+        ...
+
+    def written(self, results: Sequence[Any]) -> None:
+        """Act on what came of the commands."""
+        ...
+
+    def lost(self) -> None:
+        """Redis was away: nobody knows what it still has."""
+        ...
+
+
+class Post:
+    """The post of one gateway. Letters are taken at any time and go out while Redis is there."""
+
+    def __init__(self, *, redis_url: str, gateway_id: str) -> None:
+        self.gateway_id = gateway_id
+        self.receive_effects: Callable[[list[Effect]], None] = lambda _: None
+        self.receive_between: Callable[[str, list[Between]], None] = lambda _source, _: None
+        self.away_since: float | None = None
+        self._url = redis_url
+        self._to_router = Outgoing()
+        self._to_gateways: dict[str, Outgoing] = {}
+        self._from: dict[str, Incoming] = {}
+        self._writers: list[Writer] = []
+        self._has_work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._is_lost = False
+        self._read_to = b"0"
+        self._token = 0
+        self._told_at = time.monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Redis answered when it was last asked."""
+        return self.away_since is None
+
+    def tell_router(self, letter: Event | Letter) -> None:
+        """Send a letter to the router."""
+        self._told_at = time.monotonic()
+        self._to_router.put(encode_letter(letter))
+        self.wake()
+
+    def tell_gateway(self, gateway_id: str, letter: Between) -> None:
+        """Send a letter to another gateway."""
+        outgoing = self._to_gateways.setdefault(gateway_id, Outgoing())
+        outgoing.put(encode_letter(letter))
+        self.wake()
+
+    def forget(self, gateway_id: str) -> None:
+        """Drop what waits for a gateway that is gone."""
+        self._to_gateways.pop(gateway_id, None)
+        self._from.pop(gateway_id, None)
+
+    def add_writer(self, writer: Writer) -> None:
+        """Let something else write with the rounds."""
+        self._writers.append(writer)
+
+    def wake(self) -> None:
+        """Say that there is something to write."""
+        self._idle.clear()
+        self._has_work.set()
+
+    async def start(self) -> None:
+        """Begin to write and to read."""
+        works: list[Coroutine[Any, Any, None]] = [self._write(), self._read(), self._live()]
+        self._tasks = [asyncio.create_task(work) for work in works]
+
+    async def stop(self, *, within_s: float) -> None:
+        """Write what waits, for so long at most, then end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                self.wake()
+                await self._idle.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        pause = Pause()
+        async with redis_connected(self._url) as redis:
+            while True:
+                await self._has_work.wait()
+                self._has_work.clear()
+                if await self._tried(self._write_round(redis)):
+                    pause.over()
+                    if not self._has_work.is_set():
+                        self._idle.set()
+                else:
+                    self._has_work.set()
+                    await asyncio.sleep(pause.next_s())
+
+    async def _write_round(self, redis: "Redis[bytes]") -> None:
+        if self._is_lost:
+            self._lost()
+        pipe: Pipeline[bytes] = redis.pipeline(transaction=False)
+        marks = self._add_letters(pipe)
+        spans: list[tuple[Writer, int, int]] = []
+        for writer in self._writers:
+            begin = len(pipe.command_stack)
+            writer.commands(pipe)
+            spans.append((writer, begin, len(pipe.command_stack)))
+        if not pipe.command_stack:
+            return
+        try:
+            results = await pipe.execute(raise_on_error=False)
+        except BaseException:
+            self._is_lost = True
+            raise
+        for writer, begin, end in spans:
+            writer.written(results[begin:end])
+        now = time.monotonic()
+        for outgoing, begin, end in marks:
+            if failed := [one for one in results[begin:end] if isinstance(one, Exception)]:
+                raise failed[0]
+            outgoing.written(end - begin, now)
+
+    def _add_letters(self, pipe: "Pipeline[bytes]") -> list[tuple[Outgoing, int, int]]:
+        marks = []
+        for gateway_id, outgoing in [(ROUTER, self._to_router), *self._to_gateways.items()]:
+            begin = len(pipe.command_stack)
+            for batch in outgoing.batches():
+                fields = {"s": self.gateway_id, "n": batch.first, "b": batch.payload}
+                if gateway_id == ROUTER:
+                    pipe.xadd(keys.EVENTS, fields)
+                else:
+                    pipe.xadd(keys.inbox(gateway_id), fields, maxlen=INBOX_MOST)
+            marks.append((outgoing, begin, len(pipe.command_stack)))
+        return marks
+
+    def _lost(self) -> None:
+        self._is_lost = False
+        for outgoing in (self._to_router, *self._to_gateways.values()):
+            outgoing.lost()
+        for writer in self._writers:
+            writer.lost()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        pause = Pause()
+        async with redis_connected(self._url) as redis:
+            while True:
+                if await self._tried(self._read_some(redis)):
+                    pause.over()
+                else:
+                    # Even with nothing to write: Redis may come back without its data.
+                    self._is_lost = True
+                    self.wake()
+                    await asyncio.sleep(pause.next_s())
+
+    async def _read_some(self, redis: "Redis[bytes]") -> None:
+        inbox = keys.inbox(self.gateway_id)
+        found = await redis.xread({inbox: self._read_to}, count=READ_COUNT, block=BLOCK_MS)
+        for _, rows in found or ():
+            for row_id, fields in rows:
+                self._read_to = row_id
+                self._take(fields)
+
+    def _take(self, fields: dict[bytes, bytes]) -> None:
+        source = fields[b"s"].decode()
+        try:
+            if source == ROUTER:
+                self._take_effects(int(fields[b"t"]), int(fields[b"n"]), fields[b"b"])
+            else:
+                letters = BETWEEN.decode(fields[b"b"])
+                self.receive_between(source, self._news(source, int(fields[b"n"]), letters))
+        except Exception:  # the rim: one letter's trouble must not stop the others
+            log.exception("letters could not be acted on", extra={"gateway": source})
+
+    def _take_effects(self, token: int, first: int, payload: bytes) -> None:
+        if token < self._token:
+            log.warning("a router that was deposed is not obeyed", extra={"token": token})
+            return
+        if token > self._token:
+            log.info("another router acts", extra={"token": token})
+            self._token = token
+        self.receive_effects(self._news(ROUTER, first, EFFECTS.decode(payload)))
+
+    def _news(self, source: str, first: int, letters: Sequence[Any]) -> list[Any]:
+        incoming = self._from.get(source)
+        if incoming is None:
+            incoming = self._from[source] = Incoming(expected=0 if source == ROUTER else first)
+        missed = incoming.missed_count
+        had = incoming.news_in(first, len(letters))
+        if incoming.missed_count > missed:
+            count = incoming.missed_count - missed
+            log.error("letters never came: %d", count, extra={"gateway": source})
+        return [letter for letter in letters[had:] if letter is not None]
+
+    # -- living --------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        async with redis_connected(self._url) as redis:
+            while True:
+                await asyncio.sleep(ALIVE_EVERY_S)
+                if time.monotonic() - self._told_at >= ALIVE_EVERY_S:
+                    self.tell_router(GatewayAlive())
+                with contextlib.suppress(*AWAY):
+                    inbox = keys.inbox(self.gateway_id)
+                    await redis.xtrim(inbox, minid=self._read_to, approximate=True)
+                    await redis.expire(inbox, INBOX_KEPT_S)
+
+    async def _tried(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do something with Redis; False when it is away. Say so, once."""
+        try:
+            await work
+        except AWAY as error:
+            if self.away_since is None:
+                log.error("Redis is away: %s", type(error).__name__)
+                self.away_since = time.monotonic()
+            return False
+        except Exception:  # the rim of the task
+            log.exception("the post has stumbled")
+            return False
+        if self.away_since is not None:
+            log.warning("Redis is back")
+            self.away_since = None
+        return True
