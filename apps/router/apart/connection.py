@@ -7,7 +7,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.driver_info import DriverInfo  # type: ignore[import-not-found] # stubs are older
+from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError
 
 CONNECT_WITHIN_S: Final = 2.0
