@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
 from redis.retry import Retry
 
-REDIS_AWAY: Final = RedisError
+REDIS_AWAY: Final = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError)
+REDIS_AWAY_WORDS: Final = (
+    "A part of the site cannot be reached for a moment. Nothing was changed; try again soon."
+)
 PATIENCE_S: Final = 2.0
 
 

@@ -20,8 +20,8 @@ class ApiConf:
     limit_window_s: requests are counted in windows so long.
     share_parts_count: one part of so many of what is left of a window is taken at once.
     shares_count: what was taken is forgotten when it is for so many keys.
-    redis_timeout_s, redis_rest_s: a request that could not be counted by then is answered all the
-        same, and so are all others for a while, without waiting.
+    redis_rest_s: a request that could not be counted is answered all the same, and so are all
+        others for so long, without waiting.
     idempotency_key_chars: the longest name that a request may bear.
     answer_kept_s: an answer whose request bore one can be had again for so long.
     reader_awaited_s: its job goes on for so long without anybody who reads it.
@@ -40,7 +40,6 @@ class ApiConf:
     limit_window_s: int = 60
     share_parts_count: int = 32
     shares_count: int = 10_000
-    redis_timeout_s: float = 1.0
     redis_rest_s: float = 5.0
     idempotency_key_chars: int = 255
     answer_kept_s: float = 600.0

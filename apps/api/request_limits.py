@@ -13,11 +13,11 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from limits.aio.storage import MemoryStorage
 from limits.storage import RedisStorage
-from redis.exceptions import RedisError
 
 from apps.api.conf import CONF
 from apps.api.errors import ApiError
 from apps.api.exchange import Exchange
+from apps.redis_clients import REDIS_AWAY, redis_patience
 from apps.router.errors import ErrorCode
 from apps.router.ports import Caller
 
@@ -85,7 +85,7 @@ class RequestCounter:
             return None
         try:
             return await self._take(key_id, limit)
-        except RedisError as error:
+        except REDIS_AWAY as error:
             if self._clock() >= self._away_until:
                 self._away_until = self._clock() + CONF.redis_rest_s
                 log.warning("requests are not counted for a while: %s", error)
@@ -155,8 +155,7 @@ class RedisCounters:
         storage = RedisStorage(
             url.replace("unix://", "redis+unix://", 1),
             key_prefix="motherfluxer-api-requests",
-            socket_timeout=CONF.redis_timeout_s,
-            socket_connect_timeout=CONF.redis_timeout_s,
+            **redis_patience(),
         )
         self.incr = sync_to_async(storage.incr, thread_sensitive=False)
 

@@ -30,7 +30,7 @@ from apps.chat.models import Message
 from apps.chat.running import RunningAnswer, UnderWay, running_find
 from apps.chat.selectors import Turn, answer_again, answer_find, turn_of, under_way_of
 from apps.chat.words import broken_off_words, error_words
-from apps.databases import DATABASE_AWAY
+from apps.databases import AGAIN_IN_S, DATABASE_AWAY
 from apps.router import ports
 from apps.router.errors import JobMovedError
 from apps.router.live.streams import Ended, Piece, Started, Waiting
@@ -51,6 +51,14 @@ _MAX_ID_CHARS = 64
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Stream an answer to its owner; 404 to anybody else."""
+    try:
+        await _serve(scope, receive, send)
+    except DATABASE_AWAY as error:
+        logger.warning("a reader has to come again: %s", error)
+        await _refuse(send, 503, (b"retry-after", b"%d" % AGAIN_IN_S))
+
+
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] != "GET":
         await _refuse(send, 405, (b"allow", b"GET"))
         return

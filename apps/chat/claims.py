@@ -156,12 +156,12 @@ class Claim:
 
     async def overtake(self) -> None:
         """Take it from whoever has it; a Redis that is away gets it with the next renewal."""
-        with contextlib.suppress(REDIS_AWAY):
+        with contextlib.suppress(*REDIS_AWAY):
             await claims().overtake(self._conversation, self._holder)
 
     async def release(self) -> None:
         """Let the next question in; a Redis that is away will do so by itself."""
-        with contextlib.suppress(REDIS_AWAY):
+        with contextlib.suppress(*REDIS_AWAY):
             await claims().release(self._conversation, self._holder)
 
     def leave(self) -> None:

@@ -91,6 +91,6 @@ async def under_way_find(
         stream = await job_follow(job_id=job_id)
         if stream is None and not await claims().is_held(str(conversation_id)):
             return None
-    except (JobRefusedError, REDIS_AWAY):
+    except (JobRefusedError, *REDIS_AWAY):
         stream = None  # it cannot be told now: nobody has said that it has ended
     return UnderWay(stream, await model_choice())

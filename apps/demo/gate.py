@@ -92,7 +92,7 @@ class CookieVisitorGate:
         except LedgerUnreachableError as error:
             logger.exception("No ticket could be taken for a visitor.")
             words = "The site cannot count visitors' answers right now."
-            raise JobRefusedError(JobError(ErrorCode.INTERNAL_ERROR, words)) from error
+            raise JobRefusedError(JobError(ErrorCode.ROUTER_AWAY, words, 5)) from error
         if refused is not None:
             raise JobRefusedError(await self._error(refused, visitor_key, address))
         return ticket

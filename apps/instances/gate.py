@@ -9,6 +9,7 @@ import msgspec
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
+from apps.databases import AGAIN_IN_S, DATABASE_AWAY, DATABASE_AWAY_WORDS
 from apps.instances import selectors, services
 from apps.instances.conf import CONF
 from apps.instances.models import Credential
@@ -40,7 +41,16 @@ class CredentialGate:
 
     async def admit(self, *, credential: str | None, address: str) -> Admission | LinkRefusal:
         """Check a credential; one and the same answer for unknown, revoked and expired."""
-        admission = await _in_thread(_admission, credential or "", address)
+        try:
+            admission = await _in_thread(_admission, credential or "", address)
+        except DATABASE_AWAY as error:
+            logger.warning("no instance can be admitted: %s", error)
+            return LinkRefusal(
+                status=503,
+                code="database_away",
+                message=DATABASE_AWAY_WORDS,
+                retry_after_s=AGAIN_IN_S,
+            )
         if admission is not None:
             return admission
         wait_s = self._failures.failed(address, now=self._clock())

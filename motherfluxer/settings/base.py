@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from apps.redis_clients import redis_patience
 from motherfluxer.env import BASE_DIR, read_environment
 from motherfluxer.security import static_headers
 
@@ -119,11 +120,21 @@ if "sqlite" in ENV.database["ENGINE"]:
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    # CONN_MAX_AGE has no effect under ASGI; psycopg's own pool does.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+    # CONN_MAX_AGE has no effect under ASGI; psycopg's own pool does. A database that is away is
+    # told of within its timeout, and tried anew by whoever asks next; a connection that broke
+    # meanwhile is found before it is used.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 2,
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 2.0, "reconnect_timeout": 1.0},
+    }
 
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": redis_patience(),
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }

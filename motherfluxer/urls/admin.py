@@ -11,3 +11,5 @@ urlpatterns = [
     *entrance.urlpatterns,
     *part("", "apps.instances.urls"),
 ]
+
+handler500 = "motherfluxer.outages.server_error"

@@ -14,3 +14,5 @@ urlpatterns = [
     *part("", "apps.router.urls"),
     *part("", "apps.chat.urls"),
 ]
+
+handler500 = "motherfluxer.outages.server_error"

@@ -14,3 +14,5 @@ urlpatterns = [
     *part("router/", "apps.router.superadmin_urls"),
     path("", admin.site.urls),
 ]
+
+handler500 = "motherfluxer.outages.server_error"

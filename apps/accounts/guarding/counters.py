@@ -6,6 +6,8 @@ from typing import Protocol
 from django.conf import settings
 from limits.storage import MemoryStorage, RedisStorage
 
+from apps.redis_clients import redis_patience
+
 
 class Counters(Protocol):
     """Named counters that expire; each call is atomic, over all processes that share them."""
@@ -33,10 +35,13 @@ class Counters(Protocol):
 
 @cache
 def counters_at(redis_url: str | None) -> Counters:
-    """Return the counters in a Redis, or this process's own."""
+    """Return the counters in a Redis, or this process's own.
+
+    While that Redis is away nobody may guess: its errors become a 503.
+    """
     if redis_url is None:
         return MemoryStorage()
-    return RedisStorage(redis_url.replace("unix://", "redis+unix://", 1))
+    return RedisStorage(redis_url.replace("unix://", "redis+unix://", 1), **redis_patience())
 
 
 def shared_counters() -> Counters:

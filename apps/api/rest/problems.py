@@ -17,6 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from apps.databases import AGAIN_IN_S, DATABASE_AWAY, DATABASE_AWAY_WORDS
+from apps.redis_clients import REDIS_AWAY, REDIS_AWAY_WORDS
 from apps.router.errors import ErrorCode, JobRefusedError
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -38,11 +40,15 @@ _CODES: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (exceptions.Throttled, ErrorCode.RATE_LIMIT_EXCEEDED),
     (RequestDataTooBig, ErrorCode.REQUEST_TOO_LARGE),
     (SuspiciousOperation, ErrorCode.INVALID_REQUEST),
+    *((kind, ErrorCode.DATABASE_AWAY) for kind in DATABASE_AWAY),
+    *((kind, ErrorCode.ROUTER_AWAY) for kind in REDIS_AWAY),
 )
 _WORDS: Final = {
     ErrorCode.NOT_FOUND: "There is nothing here that you may see.",
     ErrorCode.PERMISSION_DENIED: "You may not do this.",
     ErrorCode.REQUEST_TOO_LARGE: "The request is too large.",
+    ErrorCode.DATABASE_AWAY: DATABASE_AWAY_WORDS,
+    ErrorCode.ROUTER_AWAY: REDIS_AWAY_WORDS,
     ErrorCode.AUTHENTICATION_REQUIRED: (
         "Sign in, or send an API key that may manage, as the header `Authorization: Bearer mf_…`."
     ),
@@ -137,6 +143,8 @@ def _headers(exception: Exception) -> dict[str, str]:
         headers["WWW-Authenticate"] = challenge
     if (wait_s := getattr(exception, "wait", None)) is not None:
         headers["Retry-After"] = str(max(1, int(wait_s) + 1))
+    elif isinstance(exception, (*DATABASE_AWAY, *REDIS_AWAY)):
+        headers["Retry-After"] = str(AGAIN_IN_S)
     return headers
 
 

@@ -1,5 +1,6 @@
 """How often `/api/` may be asked: by a person, and by an address that nobody is known from."""
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -7,6 +8,9 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from apps.networks import network_of
+from apps.redis_clients import REDIS_AWAY
+
+log = logging.getLogger(__name__)
 
 
 class _RateFromSettings(SimpleRateThrottle):
@@ -17,6 +21,14 @@ class _RateFromSettings(SimpleRateThrottle):
         rates: Any = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
         rate: str | None = rates[self.scope]
         return rate
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Whether there is something left; while nobody can count, answers matter more."""
+        try:
+            return super().allow_request(request, view)
+        except REDIS_AWAY as error:
+            log.warning("requests to /api/ are not counted: %s", error)
+            return True
 
 
 class PersonThrottle(_RateFromSettings):

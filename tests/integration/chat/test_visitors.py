@@ -203,8 +203,8 @@ async def test_page_stands_and_refuses_while_nobody_can_count(
     assert page.status_code == 200
     assert "left today" not in page.content.decode()
     refused = await ask(visitor, "Hello?")
-    assert (refused.status_code, refused.json()["allowance"]) == (500, None)
-    assert refused.json()["error"]["code"] == "internal_error"
+    assert (refused.status_code, refused.json()["allowance"]) == (503, None)
+    assert refused.json()["error"]["code"] == "router_away"
     plain = await visitor.post("/chat/ask", {"text": "Plain?"})
     assert "Plain?</textarea>" in plain.content.decode()
     assert not answering.router.gateway.streams
