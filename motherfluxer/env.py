@@ -17,7 +17,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # program that the process starts, and by whoever may inspect a container.
 SECRETS: Final = (
     *("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"),
-    *("SENTRY_DSN", "METRICS_TOKEN", "SOCIAL_PROVIDERS"),
+    *("SENTRY_DSN", "METRICS_TOKEN", "SOCIAL_PROVIDERS", "BACKUP_KEY", "SECRET_KEY_FALLBACKS"),
 )
 
 
@@ -36,6 +36,7 @@ class Environment:
     database: dict[str, Any]
     redis_url: str | None
     secret_key: str
+    secret_key_fallbacks: list[str]
     field_encryption_keys: list[str]
     demo_limit: str
     demo_address_limit: str
@@ -52,6 +53,9 @@ class Environment:
     email: dict[str, Any]
     sentry_dsn: str | None
     metrics_token: str | None
+    backup_keys: list[str]
+    backup_dir: Path | None
+    backup_kept_days: float
     trusted_proxies: list[str]
     social_providers: dict[str, list[dict[str, Any]]]
 
@@ -82,6 +86,7 @@ def read_environment() -> Environment:
         database=dict(env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir / 'site.sqlite3'}")),
         redis_url=env.str("REDIS_URL", default="") or None,
         secret_key=env.str("SECRET_KEY", default="") or _kept_secret(var_dir / "secret-key"),
+        secret_key_fallbacks=env.list("SECRET_KEY_FALLBACKS", default=[]),
         field_encryption_keys=env.list("FIELD_ENCRYPTION_KEYS", default=[])
         or [_kept_secret(var_dir / "field-encryption-key")],
         demo_limit=env.str("DEMO_LIMIT", default="10/day"),
@@ -98,6 +103,9 @@ def read_environment() -> Environment:
         api_cors_origins=env.list("API_CORS_ORIGINS", default=[]),
         email=dict(env.email_url("EMAIL_URL", default="filemail://")),
         sentry_dsn=env.str("SENTRY_DSN", default="") or None,
+        backup_keys=env.list("BACKUP_KEY", default=[]),
+        backup_dir=_optional_path(env.str("BACKUP_DIR", default="")),
+        backup_kept_days=env.float("BACKUP_KEPT_DAYS", default=30.0),
         metrics_token=env.str("METRICS_TOKEN", default="") or None,
         trusted_proxies=_named_proxies(env.list("TRUSTED_PROXIES", default=[])),
         social_providers=_social_providers(env.str("SOCIAL_PROVIDERS", default="")),
@@ -155,6 +163,10 @@ def _named_proxies(proxies: list[str]) -> list[str]:
             "TRUSTED_PROXIES is to name the proxies: with * everybody could choose an address."
         )
     return proxies
+
+
+def _optional_path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _optional_int(text: str) -> int | None:

@@ -10,6 +10,7 @@ from motherfluxer.security import static_headers
 ENV = read_environment()
 
 SECRET_KEY = ENV.secret_key
+SECRET_KEY_FALLBACKS = ENV.secret_key_fallbacks
 FIELD_ENCRYPTION_KEYS = ENV.field_encryption_keys
 DEBUG = ENV.debug
 VAR_DIR = ENV.var_dir
@@ -26,6 +27,9 @@ DEMO_PROOF_AFTER = ENV.demo_proof_after
 DEMO_QUESTION_CHARS = ENV.demo_question_chars
 DEMO_ANSWER_TOKENS = ENV.demo_answer_tokens
 EVENTS_KEPT_HOURS = ENV.events_kept_hours
+BACKUP_KEYS = ENV.backup_keys
+BACKUP_DIR = ENV.backup_dir
+BACKUP_KEPT_DAYS = ENV.backup_kept_days
 METRICS_TOKEN = ENV.metrics_token
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 API_CORS_ORIGINS = ENV.api_cors_origins
@@ -317,6 +321,8 @@ CELERY_BEAT_SCHEDULE = {  # seconds between runs
         "schedule": 24 * 3600,
     },
 }
+if BACKUP_DIR is not None:
+    CELERY_BEAT_SCHEDULE["back-up"] = {"task": "operations.back_up", "schedule": 24 * 3600}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
 LOGGING = {
