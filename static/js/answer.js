@@ -89,10 +89,15 @@ export function watchAnswer(element, page) {
       else if (!frame) frame = requestAnimationFrame(paint);
     },
     end,
+    reconnecting() {
+      show("place", "Reconnecting …");
+      page.say("Reconnecting to the site.");
+    },
     mended() {
-      show("failure", "");
+      show("place", "");
     },
     broken() {
+      show("place", "");
       show("failure", "The connection to the site is lost. Reload the page to see the answer.");
       page.ended(element);
     },

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.acceptance.raw import Job, JobWork, RawInstance, raw_instance
 from tests.mail import code_in, wait_mail
@@ -186,6 +186,38 @@ def test_killed_site_tells_that_the_answer_was_interrupted(site: Site, page: Pag
     expect(failed.get_by_test_id("failure")).to_contain_text("interrupted")
     failed.get_by_role("button", name="Ask again").click()
     expect(page.get_by_test_id("composer")).to_have_value(LONG_TEXT)
+
+
+def test_stream_that_breaks_goes_on_and_says_so_only_after_a_while(
+    echo_site: Site, page: Page
+) -> None:
+    asked: list[str] = []
+    is_back = False
+
+    def carry(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:  # a process that stops: the stream ends without its last event
+            first = 'id: 5\nevent: text\ndata: "word0"\n\n'
+            route.fulfill(status=200, content_type="text/event-stream", body=first)
+        elif is_back:
+            route.continue_()
+        elif len(asked) % 2:
+            route.fulfill(status=502, content_type="text/html", body="Bad gateway")
+        else:
+            route.abort("connectionrefused")
+
+    page.route("**/chat/streams/*", carry)
+    page.goto(echo_site.url)
+    ask(page, LONG_TEXT)
+    running = answer(page, "running")
+    expect(text_of(running)).to_have_text("word0")
+    expect(running.get_by_text("Reconnecting …")).to_be_visible()
+    assert len(asked) > 3
+    assert all(url.endswith("?from=5") for url in asked[1:])
+    is_back = True
+    done = answer(page, "complete")
+    expect(text_of(done)).to_have_text(LONG_TEXT)
+    expect(done.get_by_text("Reconnecting …")).to_be_hidden()
 
 
 def test_limit_leads_to_an_account_that_keeps_all_and_has_no_limit(
