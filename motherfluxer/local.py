@@ -1,8 +1,9 @@
 """Starts everything on one machine and keeps it running: what `make run` does.
 
-Three children: the site, its housekeeping and one model instance. Each is in a session of its own,
-so that a Ctrl-C reaches this process alone, which then stops them in order; and each asks the
-kernel to be killed with this process, so that nothing is left behind however it ends.
+Its children: the site, its housekeeping, one model instance and, with Redis, the router. Each is in
+a session of its own, so that a Ctrl-C reaches this process alone, which then stops them in order;
+and each asks the kernel to be killed with this process, so that nothing is left behind however it
+ends.
 """
 
 import argparse
@@ -134,12 +135,15 @@ def instance_command(environment: Environment) -> list[str]:
 
 
 def children_of(environment: Environment) -> list[Child]:
-    """Return what runs: the site, an instance, the housekeeping."""
-    return [
+    """Return what runs, in the order in which it stops: what answers need comes last."""
+    children = [
         Child("site", [sys.executable, "-m", "motherfluxer.server"]),
-        Child("instance", instance_command(environment)),
         Child("housekeeping", [sys.executable, "-m", "motherfluxer.housekeeping"]),
+        Child("instance", instance_command(environment)),
     ]
+    if environment.redis_url is not None:
+        children.append(Child("router", [sys.executable, "manage.py", "runrouter"]))
+    return children
 
 
 def is_ready(port: int) -> bool:
@@ -218,10 +222,10 @@ class Local:
         say("\nStopping …")
         for child in self.children:
             child.is_wanted = False
-        site, instance, housekeeping = self.children
-        # The instance last: answers that still run need it.
+        site, housekeeping, *others = self.children
         await asyncio.gather(site.stop(STOP_S), housekeeping.stop(KILL_S))
-        await instance.stop(KILL_S)
+        for child in others:
+            await child.stop(KILL_S)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, greeting, return_exceptions=True)

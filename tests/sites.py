@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -167,6 +167,9 @@ class Site:
     instances: list[Instance] = field(default_factory=list)
     recovery_codes: dict[str, list[str]] = field(default_factory=dict)  # by role, see signing_in
     program: Program | None = None
+    webs: list["Site"] = field(default_factory=list)
+    routers: list[Program] = field(default_factory=list)
+    log_name: str = "site.log"
     command: tuple[str, ...] = (sys.executable, "-m", "motherfluxer.server")
 
     @property
@@ -179,9 +182,11 @@ class Site:
         return f"{name}.{self.domain}" if name else self.domain
 
     def start(self) -> "Site":
-        """Start the server and wait until it lives."""
+        """Start the server and wait until it lives; with Redis, the first time, a router too."""
+        if "REDIS_URL" in self.env and not self.routers:
+            self.add_router()
         env = {**self.env, "PORT": str(self.port)}
-        program = self.program = Program([*self.command], env, self.folder / "site.log")
+        program = self.program = Program([*self.command], env, self.folder / self.log_name)
 
         def is_up() -> bool:
             if not program.is_running:
@@ -193,6 +198,21 @@ class Site:
         wait_until(is_up, "site up")
         return self
 
+    def add_web(self) -> "Site":
+        """Start another web process of this site, at a port of its own."""
+        log_name = f"web-{len(self.webs) + 1}.log"
+        web = replace(self, port=free_port(), program=None, webs=[], log_name=log_name)
+        self.webs.append(web)
+        return web.start()
+
+    def add_router(self) -> Program:
+        """Start another central router; the first to come is the active one."""
+        command = [sys.executable, "manage.py", "runrouter"]
+        log = self.folder / f"router-{len(self.routers) + 1}.log"
+        router = Program(command, self.env, log)
+        self.routers.append(router)
+        return router
+
     def stop(self) -> int:
         """Stop the server alone, as a deploy does; `start` starts it again."""
         assert self.program is not None
@@ -200,10 +220,10 @@ class Site:
 
     def close(self) -> None:
         """End everything that belongs to it."""
-        for instance in self.instances:
-            instance.kill9()
-        if self.program is not None:
-            self.program.kill9()
+        programs = [*self.instances, *self.routers, *(web.program for web in self.webs)]
+        for program in (*programs, self.program):
+            if program is not None:
+                program.kill9()
 
     def request(
         self,
