@@ -59,6 +59,7 @@ class JobStream:
         self.ended: Ended | None = None
         self.ended_at: float | None = None
         self.is_moved = False
+        self.readers = 0
         self.progressed_at = float("-inf")
         self.has_told_text = bool(request.beginning)
         self._earlier_tokens = 0
@@ -80,23 +81,27 @@ class JobStream:
         Raises JobMovedError when the rest is to be had from another process.
         """
         shown: Waiting | Started | None = None
-        while True:
-            changed = self._moved_up if tells_places else self._changed
-            is_told = tells_places or not isinstance(self._position, Waiting)
-            if is_told and self._position is not None and self._position != shown:
-                shown = self._position
-                yield shown
-            if len(self.text) > offset:
-                piece = self.text[offset:]
-                offset += len(piece)
-                yield Piece(piece, offset)
-            elif self.ended is not None:
-                yield self.ended
-                return
-            elif self.is_moved:
-                raise JobMovedError
-            else:
-                await changed.wait()
+        self.readers += 1
+        try:
+            while True:
+                changed = self._moved_up if tells_places else self._changed
+                is_told = tells_places or not isinstance(self._position, Waiting)
+                if is_told and self._position is not None and self._position != shown:
+                    shown = self._position
+                    yield shown
+                if len(self.text) > offset:
+                    piece = self.text[offset:]
+                    offset += len(piece)
+                    yield Piece(piece, offset)
+                elif self.ended is not None:
+                    yield self.ended
+                    return
+                elif self.is_moved:
+                    raise JobMovedError
+                else:
+                    await changed.wait()
+        finally:
+            self.readers -= 1
 
     @property
     def is_taken(self) -> bool:
@@ -110,10 +115,14 @@ class JobStream:
 
     async def wait_ended(self) -> Ended:
         """Wait for the end. Raises JobMovedError when it comes at another process."""
-        while self.ended is None:
-            if self.is_moved:
-                raise JobMovedError
-            await self._changed.wait()
+        self.readers += 1
+        try:
+            while self.ended is None:
+                if self.is_moved:
+                    raise JobMovedError
+                await self._changed.wait()
+        finally:
+            self.readers -= 1
         return self.ended
 
     # -- the gateway's side ------------------------------------------------------------------
