@@ -16,6 +16,7 @@ class AccountsConfig(AppConfig):
         from allauth.mfa import signals
 
         from apps.accounts import factors, sessions
+        from apps.accounts.factor_keys import factors_rotate
         from apps.accounts.guarding import signals as guarding
         from apps.accounts.keys.gate import ApiKeyGate
         from apps.accounts.leaving.data import OwnData
@@ -23,6 +24,7 @@ class AccountsConfig(AppConfig):
 
         ports.caller_gate.register(ApiKeyGate())
         ports.account_data.register(self.label, OwnData())
+        ports.key_rotations.register(self.label, factors_rotate)
         user_logged_in.connect(sessions.on_signed_in)
         signals.authenticator_used.connect(factors.on_factor_used)
         signals.authenticator_added.connect(factors.on_factor_added)

@@ -1,10 +1,11 @@
 """What the router needs of others: each port is filled by a plugin in its `AppConfig.ready()`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from apps.field_keys import Rotation
 from apps.router.live.streams import JobStream
 from motherfluxer_wire.frames import Hello
 
@@ -325,5 +326,7 @@ visitor_gate: Port[VisitorGate] = Port(
 account_data: PortList[AccountData] = PortList()
 # Asked in turn whose a job is that lost the process it was handed in at.
 answer_keepers: PortList[AnswerKeeper] = PortList()
+# Each encrypts what its app has stored anew, with the first of FIELD_ENCRYPTION_KEYS.
+key_rotations: PortList[Callable[[Rotation], None]] = PortList()
 
 ALL: tuple[Port[Any], ...] = (instance_gate, model_catalog, caller_gate, visitor_gate)
