@@ -38,7 +38,7 @@ fuzz: $(VENV)/.installed-dev ## let schemathesis ask the API whatever its schema
 	@$(PY) -m tests.fuzzing
 
 lock: $(VENV)/.installed-dev ## write requirements/*.txt and the container's anew from the *.in
-	@cd requirements && for name in base production model dev; do \
+	@cd requirements && for name in base production model dev checkov; do \
 		$(COMPILE) --unsafe-package torch -o $$name.txt $$name.in || exit 1; done
 	@cd model_container/requirements && for name in build link cpu cuda; do \
 		$(COMPILE) --allow-unsafe --generate-hashes $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL)) \
@@ -48,6 +48,6 @@ $(VENV)/.installed-run: requirements/base.txt requirements/model.txt requirement
 	@requirements/install run
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed-run requirements/dev.txt
+$(VENV)/.installed-dev: $(VENV)/.installed-run requirements/dev.txt requirements/checkov.txt
 	@requirements/install dev
 	@touch $@

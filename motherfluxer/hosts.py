@@ -10,6 +10,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 
+# Load balancers ask by a process's address, under no name of the site.
+_HEALTH_PATHS = ("/healthz", "/readyz")
 _SCOPED_COOKIES = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)
 
 
@@ -80,6 +82,8 @@ class HostMiddleware:
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Serve one request on the site that its host names."""
+        if request.path_info in _HEALTH_PATHS:
+            request.META["HTTP_HOST"] = settings.MOTHERFLUXER_DOMAIN
         found = sites_of(request)
         cast(Any, request).sites = found
         cast(Any, request).urlconf = settings.SITE_URLCONFS[found.name]

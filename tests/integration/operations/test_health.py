@@ -77,3 +77,12 @@ async def test_a_process_without_the_router_is_not_ready() -> None:
     assert status == 503
     assert not body["bus"]["ok"]
     assert not body["instances"]["ok"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_load_balancer_asks_by_address(router: LiveRouter, settings: Any, path: str) -> None:
+    settings.ALLOWED_HOSTS = [".motherfluxer.localhost"]
+    status, body = await _get(path, "10.20.16.4:8000")
+    assert (status, body["status"]) in {(200, "ok"), (503, "not ready")}
+    elsewhere = await AsyncClient(headers={"host": "10.20.16.4:8000"}).get("/")
+    assert elsewhere.status_code == 400

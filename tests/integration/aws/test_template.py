@@ -1,0 +1,214 @@
+"""What the templates say that the stand-in for AWS does not make."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from motherfluxer.env import SECRETS
+from motherfluxer.server import PING_INTERVAL_S, PING_TIMEOUT_S
+from tests.integration.aws.templates import FOLDER, NAMES, Json, properties_of, template_read
+
+NETWORK, DATA, SITE, WATCH, OUTSIDE = (template_read(name) for name in NAMES)
+ALL = dict(zip(NAMES, (NETWORK, DATA, SITE, WATCH, OUTSIDE), strict=True))
+# The largest body that CloudFormation takes without a bucket.
+MAX_BODY_BYTES = 51_200
+
+
+def attributes(said: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return attributes by their key."""
+    return {one["Key"]: one["Value"] for one in said}
+
+
+def statements(value: Any) -> list[Json]:
+    """Return every statement of every policy in a part of a template."""
+    if isinstance(value, list):
+        return [found for one in value for found in statements(one)]
+    if not isinstance(value, dict):
+        return []
+    own = value.get("Statement", [])
+    return [*own, *(found for one in value.values() for found in statements(one) if one is not own)]
+
+
+def alarms() -> dict[str, Json]:
+    """Return every alarm by its name."""
+    both = properties_of(WATCH, "AWS::CloudWatch::Alarm")
+    both |= properties_of(OUTSIDE, "AWS::CloudWatch::Alarm")
+    return {one["AlarmName"].removeprefix("motherfluxer-"): one for one in both.values()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_template_needs_no_bucket(name: str) -> None:
+    assert len((FOLDER / f"{name}.yaml").read_bytes()) < MAX_BODY_BYTES
+
+
+def test_each_subnet_has_the_routes_of_its_kind() -> None:
+    pairs = {
+        (one["SubnetId"]["Ref"], one["RouteTableId"]["Ref"])
+        for one in properties_of(NETWORK, "AWS::EC2::SubnetRouteTableAssociation").values()
+    }
+    assert pairs == {
+        *(("PublicSubnetA", "PublicRoutes"), ("PublicSubnetB", "PublicRoutes")),
+        *(("HostSubnetA", "HostRoutesA"), ("HostSubnetB", "HostRoutesB")),
+        *(("DataSubnetA", "DataRoutes"), ("DataSubnetB", "DataRoutes")),
+    }
+
+
+def test_no_host_has_a_public_address() -> None:
+    subnets = properties_of(NETWORK, "AWS::EC2::Subnet").values()
+    assert not any(one["MapPublicIpOnLaunch"] for one in subnets)
+
+
+def test_database_forces_tls_and_cannot_be_deleted_by_mistake() -> None:
+    (database,) = properties_of(DATA, "AWS::RDS::DBInstance").values()
+    assert database["DeletionProtection"] is True
+    assert DATA["Resources"]["Database"]["DeletionPolicy"] == "Snapshot"
+    assert DATA["Resources"]["Database"]["UpdateReplacePolicy"] == "Snapshot"
+    assert database["DBParameterGroupName"] == {"Ref": "DatabaseParameters"}
+    (parameters,) = properties_of(DATA, "AWS::RDS::DBParameterGroup").values()
+    assert parameters["Parameters"]["rds.force_ssl"] == "1"
+    assert parameters["Family"] == f"postgres{database['EngineVersion'].partition('.')[0]}"
+    assert "resolve:secretsmanager" in json.dumps(database["MasterUserPassword"])
+
+
+def test_redis_refuses_rather_than_forgets() -> None:
+    (redis,) = properties_of(DATA, "AWS::ElastiCache::ReplicationGroup").values()
+    assert redis["TransitEncryptionEnabled"] is True
+    assert redis["TransitEncryptionMode"] == "required"
+    assert redis["AtRestEncryptionEnabled"] is True
+    assert redis["MultiAZEnabled"] is True
+    assert redis["AutomaticFailoverEnabled"] is True
+    assert redis["NumCacheClusters"] == 2
+    assert "NumNodeGroups" not in redis
+    assert "resolve:secretsmanager" in json.dumps(redis["AuthToken"])
+    (parameters,) = properties_of(DATA, "AWS::ElastiCache::ParameterGroup").values()
+    assert parameters["Properties"] == {"maxmemory-policy": "noeviction", "cluster-enabled": "no"}
+
+
+def test_secrets_are_generated_where_nobody_else_gives_them_out() -> None:
+    secrets = {
+        one["Name"].removeprefix("motherfluxer/"): one
+        for one in properties_of(DATA, "AWS::SecretsManager::Secret").values()
+    }
+    given = {"SECRET_KEY_FALLBACKS", "EMAIL_URL", "SENTRY_DSN", "SOCIAL_PROVIDERS"}
+    made = {"SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "METRICS_TOKEN"}
+    composed = {"DATABASE_URL", "REDIS_URL"}  # by hosts, of the two below
+    assert {*secrets} == {*given, *made, "DATABASE_PASSWORD", "REDIS_TOKEN"}
+    unused = {"BACKUP_KEY"}  # the bucket's own key encrypts the dumps that hosts make
+    assert {*SECRETS} == {*given, *made, *composed, *unused}
+    script = SITE["Mappings"]["Host"]["Script"]["Text"]
+    (listed,) = re.findall(r"for name in (SECRET_KEY .* SOCIAL_PROVIDERS); do\n +echo", script)
+    assert {*listed.split()} == {*SECRETS} - unused
+    for name, one in secrets.items():
+        assert one["KmsKeyId"] == {"Ref": "Key"}
+        assert ("GenerateSecretString" in one) == (name not in given)
+
+
+@pytest.mark.parametrize("bucket", ["StaticBucket", "BackupsBucket", "LogsBucket"])
+def test_bucket_is_private_versioned_and_asked_over_tls_only(bucket: str) -> None:
+    said = properties_of(DATA, "AWS::S3::Bucket")[bucket]
+    assert said["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    assert said["VersioningConfiguration"] == {"Status": "Enabled"}
+    rules = said["LifecycleConfiguration"]["Rules"]
+    assert all("NoncurrentVersionExpiration" in one for one in rules)
+    assert DATA["Resources"][bucket]["DeletionPolicy"] == "Retain"
+    policies = properties_of(DATA, "AWS::S3::BucketPolicy").values()
+    (policy,) = [one for one in policies if one["Bucket"] == {"Ref": bucket}]
+    denied = policy["PolicyDocument"]["Statement"][0]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(denied["Resource"]) == 2
+
+
+def test_balancer_holds_quiet_connections_longer_than_they_are_quiet() -> None:
+    (balancer,) = properties_of(SITE, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+    said = attributes(balancer["LoadBalancerAttributes"])
+    assert int(said["idle_timeout.timeout_seconds"]) > PING_INTERVAL_S + PING_TIMEOUT_S
+    assert said["deletion_protection.enabled"] == "true"
+    assert said["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    assert said["access_logs.s3.enabled"] == "true"
+
+
+def test_certificate_covers_the_four_names() -> None:
+    (certificate,) = properties_of(SITE, "AWS::CertificateManager::Certificate").values()
+    names = [certificate["DomainName"], *certificate["SubjectAlternativeNames"]]
+    validated = [one["DomainName"] for one in certificate["DomainValidationOptions"]]
+    assert len(names) == 4
+    assert validated == names
+    assert certificate["ValidationMethod"] == "DNS"
+
+
+def test_the_clock_never_ticks_twice_and_routers_are_never_fewer_than_two() -> None:
+    groups = properties_of(SITE, "AWS::AutoScaling::AutoScalingGroup")
+    clock = groups["HousekeepingHosts"]
+    assert clock["InstanceMaintenancePolicy"]["MaxHealthyPercentage"] == 100
+    assert groups["RouterHosts"]["InstanceMaintenancePolicy"]["MinHealthyPercentage"] == 100
+    for one in groups.values():
+        hooks = {h["LifecycleHookName"]: h for h in one["LifecycleHookSpecificationList"]}
+        # A host that never serves is not let in, and one that hangs is let go.
+        assert hooks["launching"]["DefaultResult"] == "ABANDON"
+        assert hooks["terminating"]["DefaultResult"] == "CONTINUE"
+    (scaling,) = properties_of(SITE, "AWS::AutoScaling::ScalingPolicy").values()
+    assert scaling["AutoScalingGroupName"] == {"Ref": "WebHosts"}
+
+
+def test_somebody_is_told_of_each_trouble() -> None:
+    found = alarms()
+    assert {*found} == {
+        *("no-instance", "queue-age", "failovers", "server-errors", "balancer-errors"),
+        *("web-hosts", "router-hosts", "housekeeping-host", "certificate-days"),
+        *("web-disk", "router-disk", "housekeeping-disk"),
+        *("database-storage", "database-cpu", "database-connections"),
+        *("redis-memory-a", "redis-memory-b", "redis-cpu-a", "redis-cpu-b"),
+        *("public-down", "user-down", "admin-down", "superadmin-down"),
+    }
+    for one in found.values():
+        assert one["AlarmActions"] == [{"Ref": "Alarms"}]
+        assert one["AlarmDescription"]
+        assert one["TreatMissingData"] in {"breaching", "notBreaching", "missing"}
+    assert found["no-instance"]["TreatMissingData"] == "breaching"
+
+
+def test_alarms_ask_for_figures_that_the_agent_sends() -> None:
+    script = SITE["Mappings"]["Host"]["Script"]["Text"]
+    own = [one for one in alarms().values() if one["Namespace"] == "MotherFluxer"]
+    for one in own:
+        (dimension,) = one["Dimensions"]
+        if dimension["Name"] == "job":
+            assert one["MetricName"].startswith("motherfluxer_")
+            assert f"job_name: {dimension['Value']}\n" in script
+        else:
+            assert dimension["Name"] == "role"
+            assert one["MetricName"] == "disk_used_percent"
+            assert '"aggregation_dimensions": [["role"]]' in script
+    assert '"metric_namespace": "MotherFluxer"' in script
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_right_is_wider_than_it_must_be(name: str) -> None:
+    for resource, said in ALL[name]["Resources"].items():
+        reasons = said.get("Metadata", {}).get("wildcards", {})
+        used = set()
+        for one in statements(said.get("Properties", {})):
+            if one["Effect"] == "Deny":
+                continue
+            actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+            assert "*" not in actions
+            # A key without an owner could never be changed again.
+            assert not any("*" in a for a in actions) or actions == ["kms:*"], (resource, actions)
+            if one.get("Resource") == "*":
+                assert reasons[one["Sid"]].strip(), (resource, one)
+                used.add(one["Sid"])
+        assert used == {*reasons}, resource
+
+
+def test_managed_policies_of_others_are_not_used() -> None:
+    for template in ALL.values():
+        for role in properties_of(template, "AWS::IAM::Role").values():
+            assert all(isinstance(one, dict) for one in role.get("ManagedPolicyArns", []))
