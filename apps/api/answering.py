@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from apps.api.conf import CONF
 from apps.api.dialects.base import Dialect, EventWriter, Question
 from apps.api.errors import ApiError, ClientGoneError
 from apps.api.exchange import Exchange, Headers
-from apps.api.idempotency import KEPT, idempotency_key, request_digest
+from apps.api.idempotency import KEPT, idempotency_key, request_digest, reused_error
 from apps.api.jobs import ApiJob
+from apps.api.named_jobs import NamedJobs, named_jobs
 from apps.router.errors import ErrorCode
 from apps.router.live.streams import Ended, JobStream, Piece
 from apps.router.ports import Caller
+from apps.router.services import job_follow
 
 
 async def question_answer(exchange: Exchange, caller: Caller, dialect: Dialect) -> None:
@@ -40,16 +43,61 @@ async def _job_of(exchange: Exchange, caller: Caller, question: Question, body: 
     if name is None:
         return await ApiJob.submitted(question, caller, request_id=exchange.request_id)
     digest = request_digest(exchange, body)
-    job = KEPT.find(caller.key_id, name, digest)
+    job, own = KEPT.find(caller.key_id, name, digest), None
     if job is None:
-        stays_s = CONF.reader_awaited_s
-        job = await ApiJob.submitted(
-            question, caller, request_id=exchange.request_id, stays_s=stays_s
-        )
+        own = _Submission(question, caller, exchange.request_id)
+        shared = named_jobs()
+        job = await (own.job() if shared is None else _job_shared(shared, name, digest, own))
+    if own is not None and job is own.made:
         KEPT.keep(caller.key_id, name, digest, job)
     else:
         exchange.headers.append((b"idempotent-replayed", b"true"))
     return job
+
+
+@dataclass(slots=True)
+class _Submission:
+    """A named question that is handed in unless another process has done so."""
+
+    question: Question
+    caller: Caller
+    request_id: str
+    made: ApiJob | None = None
+
+    async def job(self) -> ApiJob:
+        """Hand it in."""
+        self.made = await ApiJob.submitted(
+            self.question, self.caller, request_id=self.request_id, stays_s=CONF.reader_awaited_s
+        )
+        return self.made
+
+    def followed(self, stream: JobStream, created: int) -> ApiJob:
+        """Return another process's job for it."""
+        return ApiJob(self.question, self.caller, stream, created=created, is_followed=True)
+
+    async def job_id(self) -> str:
+        """Hand it in and return what it is known by."""
+        return (await self.job()).stream.job_id
+
+
+async def _job_shared(shared: NamedJobs, name: str, digest: bytes, own: _Submission) -> ApiJob:
+    """Return the job of a name over all processes: this one's own, or one that it follows."""
+    key_id = own.caller.key_id
+    entry = await shared.find(key_id, name, digest, own.job_id)
+    while own.made is None:
+        stream = None if entry.is_pending else await job_follow(job_id=entry.job_id)
+        job = None if stream is None else own.followed(stream, entry.created)
+        if entry.digest != digest.hex() and (entry.is_pending or not _has_failed(job)):
+            raise reused_error()
+        if job is not None and not job.has_failed:
+            return job
+        entry = await shared.renew(key_id, name, digest, own.job_id, old=entry)
+    own.made.created = entry.created
+    return own.made
+
+
+def _has_failed(job: ApiJob | None) -> bool:
+    return job is None or job.has_failed
 
 
 def model_check(caller: Caller, model_name: str) -> None:

@@ -10,5 +10,9 @@ class ApiConfig(AppConfig):
     label = "api"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and that the app goes on keeping named requests' answers."""
         from apps.api import checks  # noqa: F401
+        from apps.api.jobs import ApiKeeper
+        from apps.router import ports
+
+        ports.answer_keepers.register(self.label, ApiKeeper())

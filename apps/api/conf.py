@@ -25,6 +25,9 @@ class ApiConf:
     idempotency_key_chars: the longest name that a request may bear.
     answer_kept_s: an answer whose request bore one can be had again for so long.
     reader_awaited_s: its job goes on for so long without anybody who reads it.
+    reader_noted_s: somebody who reads it at another process is known to for so long, renewed.
+    handed_in_within_s, handed_in_every_s: who waits for another process to hand in the same named
+        request looks so often, and after so long does it in its place.
     kept_most_chars: of all such answers and their prompts, each counted as `kept_least_chars` more.
     chars_per_token: a prompt whose tokens nobody has counted is estimated so.
     """
@@ -44,6 +47,9 @@ class ApiConf:
     idempotency_key_chars: int = 255
     answer_kept_s: float = 600.0
     reader_awaited_s: float = 30.0
+    reader_noted_s: float = 6.0
+    handed_in_within_s: float = 10.0
+    handed_in_every_s: float = 0.05
     kept_most_chars: int = 32 * 1024 * 1024
     kept_least_chars: int = 4096
     chars_per_token: int = 4

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from apps.api.conf import CONF
 from apps.databases import AGAIN_IN_S, DATABASE_AWAY, DATABASE_AWAY_WORDS
+from apps.redis_clients import REDIS_AWAY, REDIS_AWAY_WORDS
 from apps.router.errors import ErrorCode, JobError, JobRefusedError
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,9 @@ def api_error_of(exception: Exception, *, request_id: str) -> ApiError:
     if isinstance(exception, DATABASE_AWAY):
         log.warning("an API request needs the database", extra={"request": request_id})
         return ApiError(ErrorCode.DATABASE_AWAY, DATABASE_AWAY_WORDS, retry_after_s=AGAIN_IN_S)
+    if isinstance(exception, REDIS_AWAY):
+        log.warning("an API request needs Redis", extra={"request": request_id})
+        return ApiError(ErrorCode.ROUTER_AWAY, REDIS_AWAY_WORDS, retry_after_s=AGAIN_IN_S)
     log.error("an API request failed", exc_info=exception, extra={"request": request_id})
     words = f"Something went wrong on our side. Quote the request {request_id} when you report it."
     return ApiError(ErrorCode.INTERNAL_ERROR, words)

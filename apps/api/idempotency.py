@@ -1,7 +1,8 @@
 """A request that is sent again gets the answer of the first, not a second job.
 
-The client names both by the same `Idempotency-Key`. Answers are kept in this process, where all
-jobs are. Room is limited: the API key that takes most of it gives its oldest up first.
+The client names both by the same `Idempotency-Key`. Answers are kept in the process where the job
+was handed in; `named_jobs` leads there from others. Room is limited: the API key that takes most of
+it gives its oldest up first.
 """
 
 import asyncio
@@ -36,6 +37,12 @@ def idempotency_key(exchange: Exchange) -> str | None:
 def request_digest(exchange: Exchange, body: bytes) -> bytes:
     """Return what tells a request that is sent again from another one under the same name."""
     return sha256(exchange.path.encode() + b"\0" + body).digest()
+
+
+def reused_error() -> ApiError:
+    """Return what is said of a name that another request bore before."""
+    words = f"This {_SHOWN} was used for another request. Each needs one of its own."
+    return ApiError(ErrorCode.IDEMPOTENCY_KEY_REUSED, words, param=_SHOWN)
 
 
 @dataclass(slots=True)
@@ -76,8 +83,7 @@ class KeptAnswers:
         if kept is None or kept.job.has_failed:
             return None
         if kept.digest != digest:
-            words = f"This {_SHOWN} was used for another request. Each needs one of its own."
-            raise ApiError(ErrorCode.IDEMPOTENCY_KEY_REUSED, words, param=_SHOWN)
+            raise reused_error()
         return kept.job
 
     def keep(self, key_id: str, name: str, digest: bytes, job: ApiJob) -> None:
