@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.router.selectors import RouterView, process_view, router_view
@@ -40,6 +40,13 @@ def _shared(view: RouterView) -> Iterator[Metric]:
     oldest_s = max((queue.oldest_wait_s or 0.0 for queue in view.queue), default=0.0)
     words = "How long the job that waits longest has been waiting; 0: none waits."
     yield _gauge("queue_oldest_wait_seconds", words, oldest_s)
+    words = "How often a standby router took over."
+    yield CounterMetricFamily(f"{PREFIX}failovers", words, value=view.failovers)
+    words = "Attempts that ended, by how."
+    attempts = CounterMetricFamily(f"{PREFIX}attempts", words, labels=["outcome"])
+    for outcome, count in view.outcomes.items():
+        attempts.add_metric([outcome], count)
+    yield attempts
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:

@@ -3,13 +3,16 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from apps.operations import metrics
 from apps.operations.metrics import metrics_text
 from apps.router.live.runtime import LiveRouter, running_router
+from apps.router.selectors import router_view
 from motherfluxer.asgi import application
 from tests.integration.operations.test_health import _join
 
@@ -74,6 +77,17 @@ async def test_figures_of_the_router_are_told(router: LiveRouter) -> None:
     for service_class in ("registered", "demo"):
         assert value_of(text, f'motherfluxer_queue_waiting{{service_class="{service_class}"}}') == 0
     assert value_of(text, "process_resident_memory_bytes") > 10_000_000
+
+
+async def test_takeovers_and_ends_of_attempts_are_told(
+    router: LiveRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = replace(router_view(), failovers=2, outcomes={"done": 5, "link_lost": 1})
+    monkeypatch.setattr(metrics, "router_view", lambda: view)
+    _, text = await ask()
+    assert value_of(text, "motherfluxer_failovers_total") == 2
+    assert value_of(text, 'motherfluxer_attempts_total{outcome="done"}') == 5
+    assert value_of(text, 'motherfluxer_attempts_total{outcome="link_lost"}') == 1
 
 
 async def test_each_response_counts_once_in_its_class(router: LiveRouter) -> None:
