@@ -18,6 +18,7 @@ from django.urls import path, re_path  # noqa: E402
 
 from apps.router.live.runtime import running_router  # noqa: E402
 from apps.router.routing import websocket_urlpatterns  # noqa: E402
+from motherfluxer.bodies import with_bounded_body  # noqa: E402
 from motherfluxer.hosts import cookie_name, site_name  # noqa: E402
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -68,7 +69,7 @@ async def no_websocket(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-http_routes = [route(re_path, r"", django_application)]
+http_routes = [route(re_path, r"", with_bounded_body(django_application))]
 if apps.is_installed("apps.chat"):
     streams = with_session_key(_plain_application("apps.chat"))
     http_routes.insert(0, route(path, "chat/streams/<path:rest>", streams))

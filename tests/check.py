@@ -34,6 +34,7 @@ def checks() -> dict[str, tuple[list[str], dict[str, str]]]:
         "SECRET_KEY": Fernet.generate_key().decode() * 2,
         "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "MOTHERFLUXER_DOMAIN": "motherfluxer.example",
+        "TRUSTED_PROXIES": "10.0.0.0/8",
     }
     typed = [path for path in TYPED if has_python(ROOT / path)]
     return {

@@ -4,16 +4,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 from motherfluxer.env import has_given_secrets
 from motherfluxer.settings.base import *  # noqa: F403
-from motherfluxer.settings.base import ENV
+from motherfluxer.settings.base import ENV, SITE_URLCONFS
 
 if not has_given_secrets():
     raise ImproperlyConfigured("Set SECRET_KEY and FIELD_ENCRYPTION_KEYS in the environment.")
 
 DEBUG = False
-ALLOWED_HOSTS = [f".{ENV.domain}"]
+ALLOWED_HOSTS = [f"{name}.{ENV.domain}".removeprefix(".") for name in SITE_URLCONFS]
 SECURE_SSL_REDIRECT = True
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked from inside, without TLS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# No SECURE_PROXY_SSL_HEADER: it would believe anybody. The server reads X-Forwarded-Proto, and
+# X-Forwarded-For, of TRUSTED_PROXIES only.
 SECURE_HSTS_SECONDS = 63_072_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
@@ -24,5 +25,5 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = False
 SERVESTATIC_USE_FINDERS = False
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "motherfluxer.static_files.HashedStaticFilesStorage"},
 }
