@@ -130,6 +130,8 @@ def view_of(
     details: Mapping[str, LinkDetail],
     submitted_at: Mapping[str, float],
     started_at: int,
+    failovers: int = 0,
+    outcomes: Mapping[str, int] | None = None,
 ) -> RouterView:
     """Return what a state shows: of the instances those that `details` names by their sessions.
 
@@ -155,6 +157,8 @@ def view_of(
         jobs_per_s=jobs_per_s(state, state.serving(None), None) or None,
         jobs=jobs,
         models=_model_views(state, started_at),
+        failovers=failovers,
+        outcomes=dict(outcomes or {}),
     )
 
 

@@ -39,7 +39,7 @@ ORPHANS_ENDINGS_KEPT_S: Final = 120.0
 GONE_KEPT_S: Final = 600.0
 
 _RESTARTING: Final = 1012
-Told = Event | Letter
+Told = Event | Letter | None
 _ENDING = effects.FinishJob | effects.RefuseJob
 _BY_JOB = effects.AssignJob | effects.RequeueJob | effects.ShowPlace | _ENDING
 _OF_HOME = (
@@ -112,6 +112,7 @@ class Cluster:
     homes: dict[str, str] = field(default_factory=dict)
     endings: list[Ending] = field(default_factory=list)
     token: int = 0
+    begun_at_s: float = 0.0
     now_s: float = 0.0
     ticked_at: float | None = None
     takeovers_count: int = 0
@@ -130,9 +131,11 @@ class Cluster:
         """Apply one entry of the stream and return what is to be done, in order.
 
         `number` is the first letter's; letters that were had before are left out. `token` comes
-        with the router's own entries: those of a router that was deposed change nothing.
+        with the router's own entries: those of a router that was deposed change nothing. None
+        stands for a letter that was not understood.
         """
         self.now_s = max(self.now_s, at_ms / 1000)
+        self.begun_at_s = self.begun_at_s or self.now_s
         batch = _Batch(self, witness)
         if source == ROUTER:
             if self._is_of_active(token):
@@ -184,8 +187,8 @@ class _Batch:
             cluster.gateways[source] = before
             self._tell(source, letters.GatewayGone(source))
         else:
-            # Higher than what a router told it that has lost its memory.
-            first = int(cluster.now_s * 1000) * 1000
+            # Not its first letter: higher than what a router told it that has lost its memory.
+            first = int(cluster.now_s * 1000) * 1000 if number else 0
             cluster.gateways[source] = GatewayPlace(cluster.now_s, number, first)
         untold = [one.effect.job_id for one in cluster.endings if one.gateway == NOBODY]
         self._adopt([*untold, *cluster.orphans])

@@ -12,9 +12,9 @@ from django.conf import settings
 from apps.router import ports
 from apps.router.core import events
 from apps.router.core.state import RouterState
-from apps.router.core.values import Alias, AliasTarget
 from apps.router.errors import ErrorCode, JobError
 from apps.router.live.bus import InProcessBus
+from apps.router.live.catalog_reading import catalog_event, catalog_routing
 from apps.router.live.event_recorder import EventRecorder
 from apps.router.live.gateway import Gateway
 from apps.router.live.links import InstanceLink
@@ -43,7 +43,7 @@ class LiveRouter:
     def __init__(self) -> None:
         self.bus = InProcessBus()
         state = RouterState()
-        self.recorder = _recorder_of(state)
+        self.recorder = recorder_of(state)
         self.service = RouterService(clock=time.monotonic, state=state, recorder=self.recorder)
         self.gateway = Gateway(
             bus=self.bus, clock=time.monotonic, settings=self.service.state.settings
@@ -127,20 +127,11 @@ class LiveRouter:
 
     async def _read_catalog(self) -> None:
         """Tell the core what the catalog says, if that has changed."""
-        catalog = ports.model_catalog.get_or_none()
-        routing = ports.CatalogRouting() if catalog is None else await catalog.routing()
+        routing = await catalog_routing()
         if routing == self._catalog:
             return
         self._catalog = routing
-        aliases = tuple(
-            Alias(
-                alias.name,
-                tuple(AliasTarget(to.model_name, to.weight, to.revision) for to in alias.targets),
-            )
-            for alias in routing.aliases
-        )
-        forbidden = tuple(sorted(routing.forbidden))
-        self.bus.publish(events.CatalogChanged(aliases=aliases, forbidden=forbidden))
+        self.bus.publish(catalog_event(routing))
 
     async def _cut_ended_credentials(self) -> None:
         gate = ports.instance_gate.get_or_none()
@@ -169,7 +160,8 @@ async def _write_usage() -> None:
         await gate.flush()
 
 
-def _recorder_of(state: RouterState) -> EventRecorder | None:
+def recorder_of(state: RouterState) -> EventRecorder | None:
+    """Return what records a state's events, where they are kept at all."""
     if not settings.EVENTS_KEPT_HOURS:
         return None
     files = EventFiles(settings.VAR_DIR / "events", kept_h=settings.EVENTS_KEPT_HOURS)

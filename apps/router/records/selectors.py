@@ -1,6 +1,6 @@
 """Reading the decision log from the database."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 
 import msgspec
@@ -34,6 +34,13 @@ def log_entries_of_job(*, job_id: str) -> list[AnyEntry]:
     """Return what the log says of one job, oldest first."""
     rows = LogEntry.objects.filter(job_id=job_id).order_by("sequence")
     return [read_body(row.body) for row in rows]
+
+
+def log_kinds_of_jobs(*, job_ids: Collection[str]) -> set[tuple[str, str, int]]:
+    """Return for each entry of some jobs the job, the kind and the attempt."""
+    rows = LogEntry.objects.filter(job_id__in=job_ids)
+    found = ((row, read_body(row.body)) for row in rows)
+    return {(row.job_id, row.kind, getattr(body, "attempt", 0)) for row, body in found}
 
 
 def log_latest_decisions(*, count: int) -> list[AnyEntry]:
