@@ -148,7 +148,9 @@ class RouterProcess:
         if found and (self.cluster is None or is_after(found[0], self._read_id)):
             self._read_id, self.cluster = found
             self.window = Window()
-            log.info("router begins from a snapshot", extra={"router": self.name, "at": found[0]})
+            log.info(
+                "router begins from a snapshot", extra={"router": self.name, "entry": found[0]}
+            )
         self._read_at = time.monotonic()
 
     async def _take_over(self, token: int) -> None:
