@@ -279,6 +279,8 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
+if CELERY_BROKER_URL.startswith("rediss:"):  # Celery alone would take any certificate
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": "required"}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
