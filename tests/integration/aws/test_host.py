@@ -29,6 +29,12 @@ name=SECRET_${2#motherfluxer/}; printf '%s\\n' "${!name-some-$2}"
 """
 
 
+DOCKER: Final = """#!/bin/bash
+printf '%s\\n' docker "$@"
+if [ "$1" = login ]; then cat > /dev/null; fi
+"""
+
+
 def said_before(role: str) -> str:
     """Return the lines that a role's template puts in front of the script."""
     template = properties_of(SITE, "AWS::EC2::LaunchTemplate")[f"{role}Template"]
@@ -40,7 +46,7 @@ def called(folder: Path, command: str, role: str = "Web") -> str:
     """Run a function of the script in a folder of its own; return what it prints."""
     programs = folder / "bin"
     programs.mkdir(parents=True)
-    for name, text in (("aws", AWS), ("docker", '#!/bin/bash\nprintf "%s\\n" docker "$@"\n')):
+    for name, text in (("aws", AWS), ("docker", DOCKER)):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     (folder / "secrets").mkdir()
