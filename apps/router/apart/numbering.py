@@ -24,21 +24,25 @@ def batch_payload(parts: list[bytes]) -> bytes:
 
 @dataclass(slots=True)
 class Outgoing:
-    """What goes to one reader. `waiting` is not yet in a batch."""
+    """What goes to one reader. `waiting` is not yet in a batch; `size_bytes`: all to be written."""
 
     next_number: int = 0
     waiting: list[bytes] = field(default_factory=list)
     unwritten: deque[Batch] = field(default_factory=deque)
     kept: deque[tuple[float, Batch]] = field(default_factory=deque)
+    size_bytes: int = 0
 
     def put(self, letter: bytes) -> None:
         """Have a letter written with the next batch."""
         self.waiting.append(letter)
+        self.size_bytes += len(letter)
 
     def batches(self) -> list[Batch]:
         """Return all that is to be written now, in order."""
         if self.waiting:
-            self.unwritten.append(Batch(self.next_number, batch_payload(self.waiting)))
+            payload = batch_payload(self.waiting)
+            self.size_bytes += len(payload) - sum(map(len, self.waiting))
+            self.unwritten.append(Batch(self.next_number, payload))
             self.next_number += len(self.waiting)
             self.waiting = []
         return list(self.unwritten)
@@ -46,13 +50,16 @@ class Outgoing:
     def written(self, count: int, now: float) -> None:
         """Note that the first so many are written."""
         for _ in range(count):
-            self.kept.append((now, self.unwritten.popleft()))
+            batch = self.unwritten.popleft()
+            self.size_bytes -= len(batch.payload)
+            self.kept.append((now, batch))
         while self.kept and self.kept[0][0] < now - KEPT_S:
             self.kept.popleft()
 
     def lost(self) -> None:
         """Have all that is kept written again: nobody knows what was lost."""
         self.unwritten.extendleft(batch for _, batch in reversed(self.kept))
+        self.size_bytes += sum(len(batch.payload) for _, batch in self.kept)
         self.kept.clear()
 
 

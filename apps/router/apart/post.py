@@ -23,12 +23,15 @@ from apps.router.apart.numbering import Incoming, Outgoing
 from apps.router.core.effects import Effect
 from apps.router.core.events import Event
 from apps.router.core.letters import Between, GatewayAlive, Letter
+from apps.router.errors import PostFullError
 
 log = logging.getLogger(__name__)
 
 ROUTER: Final = "router"
 ALIVE_EVERY_S: Final = 1.0
 INBOX_KEPT_S: Final = 120
+MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
+STOP_STEP_S: Final = 0.1
 INBOX_MOST: Final = 100_000
 READ_COUNT: Final = 256
 BLOCK_MS: Final = 1000
@@ -66,6 +69,7 @@ class Post:
         self._has_work = asyncio.Event()
         self._idle = asyncio.Event()
         self._is_lost = False
+        self._is_away: dict[str, bool] = {}
         self._read_to = b"0"
         self._token = 0
         self._told_at = time.monotonic()
@@ -77,13 +81,15 @@ class Post:
         return self.away_since is None
 
     def tell_router(self, letter: Event | Letter) -> None:
-        """Send a letter to the router."""
+        """Send a letter to the router. Raises PostFullError."""
+        self._check_room()
         self._told_at = time.monotonic()
         self._to_router.put(encode_letter(letter))
         self.wake()
 
     def tell_gateway(self, gateway_id: str, letter: Between) -> None:
-        """Send a letter to another gateway."""
+        """Send a letter to another gateway. Raises PostFullError."""
+        self._check_room()
         outgoing = self._to_gateways.setdefault(gateway_id, Outgoing())
         outgoing.put(encode_letter(letter))
         self.wake()
@@ -104,7 +110,7 @@ class Post:
 
     async def start(self) -> None:
         """Begin to write and to read."""
-        works: list[Coroutine[Any, Any, None]] = [self._write(), self._read(), self._live()]
+        works = [self._write(), self._read(), self._keep_inbox(), self._live()]
         self._tasks = [asyncio.create_task(work) for work in works]
 
     async def stop(self, *, within_s: float) -> None:
@@ -113,9 +119,16 @@ class Post:
             async with asyncio.timeout(within_s):
                 self.wake()
                 await self._idle.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # More than once: redis' client loses a cancellation that comes with an answer.
+        while running := [task for task in self._tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=STOP_STEP_S)
+
+    def _check_room(self) -> None:
+        boxes = (self._to_router, *self._to_gateways.values())
+        if not self.is_connected and sum(box.size_bytes for box in boxes) > MOST_WAITING_BYTES:
+            raise PostFullError
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -125,7 +138,7 @@ class Post:
             while True:
                 await self._has_work.wait()
                 self._has_work.clear()
-                if await self._tried(self._write_round(redis)):
+                if await self._tried("writing", self._write_round(redis)):
                     pause.over()
                     if not self._has_work.is_set():
                         self._idle.set()
@@ -136,7 +149,9 @@ class Post:
     async def _write_round(self, redis: "Redis[bytes]") -> None:
         if self._is_lost:
             self._lost()
-        pipe: Pipeline[bytes] = redis.pipeline(transaction=False)
+        # Of several batches for one reader none may be refused while a later one is written.
+        boxes = (self._to_router, *self._to_gateways.values())
+        pipe: Pipeline[bytes] = redis.pipeline(transaction=any(box.unwritten for box in boxes))
         marks = self._add_letters(pipe)
         spans: list[tuple[Writer, int, int]] = []
         for writer in self._writers:
@@ -184,7 +199,7 @@ class Post:
         pause = Pause()
         async with redis_connected(self._url) as redis:
             while True:
-                if await self._tried(self._read_some(redis)):
+                if await self._tried("reading", self._read_some(redis)):
                     pause.over()
                 else:
                     # Even with nothing to write: Redis may come back without its data.
@@ -223,7 +238,7 @@ class Post:
     def _news(self, source: str, first: int, letters: Sequence[Any]) -> list[Any]:
         incoming = self._from.get(source)
         if incoming is None:
-            incoming = self._from[source] = Incoming(expected=0 if source == ROUTER else first)
+            incoming = self._from[source] = Incoming(expected=first)
         missed = incoming.missed_count
         had = incoming.news_in(first, len(letters))
         if incoming.missed_count > missed:
@@ -234,17 +249,23 @@ class Post:
     # -- living --------------------------------------------------------------------------------
 
     async def _live(self) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            if time.monotonic() - self._told_at >= ALIVE_EVERY_S:
+                with contextlib.suppress(PostFullError):
+                    self.tell_router(GatewayAlive())
+
+    async def _keep_inbox(self) -> None:
+        """Drop what was read, and have the rest end with the gateway."""
+        inbox = keys.inbox(self.gateway_id)
         async with redis_connected(self._url) as redis:
             while True:
                 await asyncio.sleep(ALIVE_EVERY_S)
-                if time.monotonic() - self._told_at >= ALIVE_EVERY_S:
-                    self.tell_router(GatewayAlive())
                 with contextlib.suppress(*AWAY):
-                    inbox = keys.inbox(self.gateway_id)
                     await redis.xtrim(inbox, minid=self._read_to, approximate=True)
                     await redis.expire(inbox, INBOX_KEPT_S)
 
-    async def _tried(self, work: Coroutine[Any, Any, None]) -> bool:
+    async def _tried(self, what: str, work: Coroutine[Any, Any, None]) -> bool:
         """Do something with Redis; False when it is away. Say so, once."""
         try:
             await work
@@ -252,11 +273,13 @@ class Post:
             if self.away_since is None:
                 log.error("Redis is away: %s", type(error).__name__)
                 self.away_since = time.monotonic()
+            self._is_away[what] = True
             return False
         except Exception:  # the rim of the task
             log.exception("the post has stumbled")
             return False
-        if self.away_since is not None:
+        self._is_away[what] = False
+        if self.away_since is not None and not any(self._is_away.values()):
             log.warning("Redis is back")
             self.away_since = None
         return True

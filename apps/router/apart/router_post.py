@@ -23,7 +23,8 @@ VIEW_KEPT_MS: Final = 15_000
 # KEYS: lease, events, snapshot, view, the view's version, inboxes. ARGV: the lease's mark, token,
 # letters of the router's own ("": none), snapshot, view, its version, how long a view is of use in
 # ms, the id that older events may go before, the most that an inbox holds, then for each inbox a
-# first number and letters. Returns 0 when the lease is not the writer's.
+# first number and letters. Returns 0 when the lease is not the writer's. An inbox ends by itself
+# unless its gateway renews it.
 _WRITE: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
@@ -35,6 +36,9 @@ for i = 6, #KEYS do
   local at = 10 + 2 * (i - 6)
   redis.call('XADD', KEYS[i], 'MAXLEN', '~', ARGV[9], '*',
     's', 'router', 't', ARGV[2], 'n', ARGV[at], 'b', ARGV[at + 1])
+  if redis.call('TTL', KEYS[i]) == -1 then
+    redis.call('EXPIRE', KEYS[i], 120)
+  end
 end
 if ARGV[4] ~= '' then
   redis.call('SET', KEYS[3], ARGV[4])

@@ -31,7 +31,10 @@ def test_every_letter_arrives_once_in_order(acts: list[str]) -> None:
         else:
             pipe.clear()
             outgoing.lost()
+        unwritten = sum(len(batch.payload) for batch in outgoing.unwritten)
+        assert outgoing.size_bytes == unwritten + sum(map(len, outgoing.waiting))
     assert got == sent
+    assert outgoing.size_bytes == 0
     assert incoming.missed_count == 0
 
 
