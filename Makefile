@@ -33,6 +33,7 @@ bench: $(VENV)/.installed-dev ## measure, and print tables
 	@$(PY) -m benchmarks.api_cost
 	@$(PY) -m benchmarks.demo_limit
 	@$(PY) -m benchmarks.apart_journal
+	@$(PY) -m benchmarks.servers
 	@$(PY) -m benchmarks.engine_batching
 
 fuzz: $(VENV)/.installed-dev ## let schemathesis ask the API whatever its schema allows, over 10,000 times
