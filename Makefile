@@ -1,7 +1,7 @@
 # MotherFluxer's few words. `make help` lists them.
 VENV ?= .venv
 PY := $(VENV)/bin/python
-export VENV PYTHON PORT
+export VENV PYTHON PORT WEB HTTP_PORT HTTPS_PORT
 export PYTHONUNBUFFERED = 1
 
 COMPILE = $(abspath $(VENV))/bin/python -m piptools compile -q --no-header --strip-extras \
@@ -10,15 +10,22 @@ COMPILE = $(abspath $(VENV))/bin/python -m piptools compile -q --no-header --str
 ifeq ($(strip $(PORT)),)
 unexport PORT
 endif
+$(foreach name,WEB HTTP_PORT HTTPS_PORT,$(if $(strip $($(name))),,$(eval unexport $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz lock
+.PHONY: help run up down test check bench fuzz lock
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 run: $(VENV)/.installed-run ## start the site and one model instance (PORT=8000)
 	@$(PY) -m motherfluxer.local --bound-to-parent
+
+up: ## start the whole site in containers, behind TLS (WEB=2 HTTP_PORT=80 HTTPS_PORT=443)
+	@docker/composition up
+
+down: ## stop those containers; everything is kept
+	@docker/composition down
 
 test: $(VENV)/.installed-dev ## run the whole suite, also on real PostgreSQL and Redis
 	@$(PY) -m tests.run

@@ -23,14 +23,13 @@ def folders_make() -> None:
         (Path(settings.VAR_DIR) / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def credential_ensure() -> None:
-    """Keep a working credential for the local instance in a file that only its owner reads."""
+def credential_ensure(*, path: Path, name: str) -> None:
+    """Keep a working credential for an own instance in a file that only its owner reads."""
     from apps.instances import selectors, services
     from motherfluxer_wire.tokens import INSTANCE_PREFIX, parse_token
 
     operator_id = selectors.operator_id(email=f"operator@{settings.MOTHERFLUXER_DOMAIN}")
-    current = selectors.credential_live(operator_id=operator_id, name=CREDENTIAL_NAME)
-    path = read_environment().local_credential_path
+    current = selectors.credential_live(operator_id=operator_id, name=name)
     if current is not None and path.exists():
         kept = parse_token(INSTANCE_PREFIX, path.read_text().strip())
         is_same = kept is not None and kept.id == current.token_id
@@ -38,7 +37,7 @@ def credential_ensure() -> None:
             return
     if current is not None:
         services.credential_revoke(credential_id=current.pk)
-    _, text = services.credential_issue(operator_id=operator_id, name=CREDENTIAL_NAME)
+    _, text = services.credential_issue(operator_id=operator_id, name=name)
     _write_private(path, text)
 
 
@@ -59,7 +58,7 @@ def main() -> int:
     call_command("migrate", interactive=False, verbosity=0)
     if "first_run" in get_commands():
         call_command("first_run")
-    credential_ensure()
+    credential_ensure(path=read_environment().local_credential_path, name=CREDENTIAL_NAME)
     return 0
 
 

@@ -31,6 +31,7 @@ EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_local.py",
     "tests/acceptance/test_first_hour.py",
     "tests/acceptance/test_chaos.py",
+    "tests/acceptance/test_compose.py",
     "tests/acceptance/test_every_token.py",
     "tests/acceptance/test_fairness.py",
     "tests/acceptance/test_engine_broken.py",

@@ -1,44 +1,20 @@
-"""One engine and one build of each variant serve all of the image's tests."""
+"""One build of each variant serves all of the image's tests."""
 
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from model_container.tests.image.containers import SECRET, Fleet
-from model_container.tests.image.engine import Docker, running_engine
+from model_container.tests.image.engine import Docker
 from model_container.tests.image.images import (
     DOCKERFILE,
     FOLDER,
     FROM_REPOSITORY,
     REPOSITORY,
     Builder,
-    base_name,
-    provide_base,
 )
-from model_container.tests.image.packages import fetch_packages, serving
 from motherfluxer_model.testing.router import ScriptedRouter
-
-
-@pytest.fixture(scope="session")
-def docker() -> Iterator[Docker]:
-    """Give an engine that has the base image."""
-    with running_engine(base_name()) as docker:
-        provide_base(docker)
-        yield docker
-
-
-@pytest.fixture(scope="session")
-def builder(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
-    """Give what builds: the tests' own engine gets its packages from this machine."""
-    with contextlib.ExitStack() as stack:
-        url = None
-        if docker.is_own:
-            packages = tmp_path_factory.mktemp("packages")
-            fetch_packages(packages, "build", "link", "cpu")
-            url = stack.enter_context(serving(packages))
-        yield Builder(docker, url)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,26 +32,28 @@ def provide_base(docker: Docker) -> None:
         return
     if not docker.is_own or not shutil.which("mmdebstrap"):
         raise EngineMissingError(HINT.format(base=base))
+    import_debian(docker, [base], f"--include={IN_BASE}")
+
+
+def import_debian(
+    docker: Docker, names: Sequence[str], *options: str, changes: Sequence[str] = ()
+) -> None:
+    """Make a small Debian, and an image of it under each name."""
     with tempfile.TemporaryDirectory(prefix="mf-base-") as folder:
         tar = Path(folder) / "base.tar"
-        command: list[str | Path] = [
-            "mmdebstrap",
-            "--variant=minbase",
-            f"--include={IN_BASE}",
-            DEBIAN,
-            tar,
-        ]
-        done = docker.run(*command)
+        done = docker.run("mmdebstrap", "--variant=minbase", *options, DEBIAN, tar)
         assert done.returncode == 0, done.stderr[-4000:]
-        docker("import", tar, base)
+        for name in names:
+            docker("import", *(f"--change={change}" for change in changes), tar, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds with an engine, and with an index of packages where its own machine has one."""
+    """Builds with an engine; for the tests' own engine there is an index of a folder's packages."""
 
     docker: Docker
     index_url: str | None
+    packages: Path | None
 
     def build(self, variant: str, dockerfile: Path, context: Path) -> str:
         """Build a variant of the image; its name."""

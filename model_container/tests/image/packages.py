@@ -14,16 +14,27 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements"
+SITE_REQUIREMENTS: Final = REQUIREMENTS.parents[1] / "requirements" / "production.txt"
+FOR_OLDER_PYTHONS: Final = "async-timeout"  # before 3.11.3; a lock made with a later one lacks it
 TORCH_INDEX_URL: Final = "https://download.pytorch.org/whl/cpu"
 PYTHON: Final = "3.11"  # the image's
 
 
 def fetch_packages(folder: Path, *locks: str) -> None:
-    """Download what some locks name, by this machine's pip as it is set up."""
+    """Download what some of the container's locks name, by this machine's pip as it is set up."""
+    named = [part for lock in locks for part in ("-r", str(REQUIREMENTS / f"{lock}.txt"))]
+    _download(folder, "--require-hashes", *named)
+
+
+def fetch_site_packages(folder: Path) -> None:
+    """Download what the site's image is made of."""
+    _download(folder, "-r", str(SITE_REQUIREMENTS), FOR_OLDER_PYTHONS)
+
+
+def _download(folder: Path, *named: str) -> None:
     command = [
-        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"),
-        *("--python-version", PYTHON, "--only-binary", ":all:", "-d", str(folder)),
-        *(part for lock in locks for part in ("-r", str(REQUIREMENTS / f"{lock}.txt"))),
+        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)),
+        *("--python-version", PYTHON, "--only-binary", ":all:", *named),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and "torch" in done.stderr:  # no torch for processors in the usual index

@@ -1,0 +1,24 @@
+# The image of the proxy: Caddy with our Caddyfile.
+#
+#     docker build -f docker/caddy.Dockerfile -t motherfluxer-caddy .
+#
+# BASE: an image with caddy (2.6 or newer) and wget.
+ARG BASE=caddy:2-alpine
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="motherfluxer-caddy" \
+    org.opencontainers.image.description="The proxy in front of a MotherFluxer site." \
+    org.opencontainers.image.licenses="MIT"
+# The official program carries a capability and cannot be run where all are dropped; a copy has none.
+RUN cp /usr/bin/caddy /usr/bin/caddy.plain && mv /usr/bin/caddy.plain /usr/bin/caddy && \
+    mkdir -p /data && chown 10001:10001 /data
+COPY docker/Caddyfile /etc/caddy/Caddyfile
+RUN chmod 644 /etc/caddy/Caddyfile
+ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/tmp HOME=/tmp
+WORKDIR /
+USER 10001:10001
+VOLUME /data
+EXPOSE 80 443
+STOPSIGNAL SIGTERM
+ENTRYPOINT []
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
