@@ -16,7 +16,7 @@ django_application = get_asgi_application()  # before the imports below: they ne
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from apps.router.live.runtime import running_router  # noqa: E402
+from apps.router.apart.runtime import running_part  # noqa: E402
 from apps.router.routing import websocket_urlpatterns  # noqa: E402
 from motherfluxer.bodies import with_bounded_body  # noqa: E402
 from motherfluxer.hosts import cookie_name, site_name  # noqa: E402
@@ -27,7 +27,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     """Run the live router from the server's start to its stop."""
     await receive()
-    async with running_router() as router:
+    async with running_part() as router:
         scope.get("state", {})["drain"] = router.drain
         await send({"type": "lifespan.startup.complete"})
         await receive()

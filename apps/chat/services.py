@@ -210,6 +210,7 @@ def _job_request(
         ),
         model_name=choice.name,
         may_wait_for_instance=True,
+        can_move=True,
         beginning=beginning,
     )
 

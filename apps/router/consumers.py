@@ -10,8 +10,9 @@ from urllib.parse import unquote_plus
 from channels.consumer import AsyncConsumer
 
 from apps.router import ports
+from apps.router.live.gateway_process import GatewayProcess
 from apps.router.live.links import CloseRequest, InstanceLink
-from apps.router.live.runtime import LiveRouter, live_router
+from apps.router.live.runtime import live_gateway
 from apps.router.ports import Admission, LinkRefusal
 from motherfluxer_wire import limits
 from motherfluxer_wire.codec import decode_from_instance
@@ -38,16 +39,16 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
             await self._refuse(admitted)
             return
         await send({"type": "websocket.accept", "subprotocol": self._protocol()})
-        session = f"{live_router().gateway.own_id}.{secrets.token_hex(8)}"
+        session = f"{live_gateway().gateway.own_id}.{secrets.token_hex(8)}"
         link = InstanceLink(session=session, admission=admitted)
         writer = asyncio.create_task(self._write(link))
         try:
-            await self._serve(link, live_router())
+            await self._serve(link, live_gateway())
         finally:
             link.close(limits.CLOSE_NORMAL, "")
             await self._finish(writer)
 
-    async def _serve(self, link: InstanceLink, router: LiveRouter) -> None:
+    async def _serve(self, link: InstanceLink, router: GatewayProcess) -> None:
         try:
             hello = await self._read_hello()
             if hello is None:
@@ -72,7 +73,7 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
             raise WireError(WireRule.HELLO_EXPECTED, "the first frame must be hello")
         return frame
 
-    async def _read_frames(self, link: InstanceLink, router: LiveRouter) -> None:
+    async def _read_frames(self, link: InstanceLink, router: GatewayProcess) -> None:
         while (frame := await self._read_frame()) is not None and not link.is_closed:
             if isinstance(frame, Hello):
                 raise WireError(WireRule.SECOND_HELLO, "hello was said before")

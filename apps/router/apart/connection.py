@@ -1,6 +1,7 @@
 """How processes connect to Redis: every failure is seen at once, and none is retried unseen."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -83,3 +84,11 @@ class Pause:
     def over(self) -> None:
         """Begin anew: something works."""
         self._next_s = FIRST_PAUSE_S
+
+
+async def cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
+    """End tasks; the library now and then swallows what should end one, so ask again."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=0.5)

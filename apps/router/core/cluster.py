@@ -217,12 +217,11 @@ class _Batch:
             if event.job_id in homes:
                 return
             homes[event.job_id] = source
-            event = with_pseudonyms(event, self.cluster.salt)
         elif isinstance(event, _OF_HOME) and homes.get(event.job_id, source) != source:
             return  # whoever was the home before has no say
         elif isinstance(event, events.HeartbeatReceived):
             self._close_unknown(event.session)
-        self._step(event)
+        self._step(with_pseudonyms(event, self.cluster.salt))
 
     def _close_unknown(self, session: str) -> None:
         """Let an instance come anew whose link this router has never heard of, or forgot."""

@@ -81,6 +81,13 @@ class JobCancelled(Event, frozen=True):
     reason: str
 
 
+class RequesterLeft(Event, frozen=True):
+    """Whoever asks under this key wants none of his jobs any more."""
+
+    requester: str
+    reason: str
+
+
 class JobProgressed(Event, frozen=True):
     """Chunks have reached the job's stream: with the first one, then now and then.
 

@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from apps.router.core.events import JobSubmitted
+from apps.router.core.events import Event, JobSubmitted, RequesterLeft
 
 
 def pseudonym(name: str, salt: bytes) -> str:
@@ -12,10 +12,14 @@ def pseudonym(name: str, salt: bytes) -> str:
     return blake2b(name.encode(), key=salt, digest_size=9).hexdigest()
 
 
-def with_pseudonyms(event: JobSubmitted, salt: bytes) -> JobSubmitted:
+def with_pseudonyms(event: Event, salt: bytes) -> Event:
     """Return the event without who asks, and without the key of the conversation."""
-    return msgspec.structs.replace(
-        event,
-        requester=pseudonym(event.requester, salt),
-        conversation=event.conversation and pseudonym(event.conversation, salt),
-    )
+    if isinstance(event, RequesterLeft):
+        return msgspec.structs.replace(event, requester=pseudonym(event.requester, salt))
+    if isinstance(event, JobSubmitted):
+        return msgspec.structs.replace(
+            event,
+            requester=pseudonym(event.requester, salt),
+            conversation=event.conversation and pseudonym(event.conversation, salt),
+        )
+    return event

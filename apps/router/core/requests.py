@@ -10,6 +10,7 @@ from apps.router.core.events import (
     JobProgressed,
     JobSubmitted,
     ModelsKnown,
+    RequesterLeft,
     TokensCounted,
 )
 from apps.router.core.instances import Instance
@@ -60,6 +61,16 @@ def job_cancelled(state: RouterState, event: JobCancelled, now: float) -> list[E
     effects += record_end(state, job, AttemptOutcome.CANCELLED, now)
     end_job(state, job)
     return effects
+
+
+def requester_left(state: RouterState, event: RequesterLeft, now: float) -> list[Effect]:
+    """End all jobs of one who asks for no more."""
+    mine = [job.job_id for job in state.jobs.values() if job.requester == event.requester]
+    return [
+        effect
+        for job_id in mine
+        for effect in job_cancelled(state, JobCancelled(job_id, event.reason), now)
+    ]
 
 
 def job_progressed(state: RouterState, event: JobProgressed, now: float) -> list[Effect]:

@@ -31,6 +31,7 @@ HANDLERS: dict[type[events.Event], Handler] = {
     events.LinkBroken: fleet.link_broken,
     events.JobSubmitted: requests.job_submitted,
     events.JobCancelled: requests.job_cancelled,
+    events.RequesterLeft: requests.requester_left,
     events.JobProgressed: requests.job_progressed,
     events.TokensCounted: requests.tokens_counted,
     events.ModelsKnown: requests.models_known,

@@ -115,6 +115,7 @@ class Gateway:
         if stream.ended is not None and stream.ended.error is not None:
             del self.streams[stream.job_id]
             raise JobRefusedError(stream.ended.error)
+        await self.homes.keeper.safe(stream)
         log.info("job submitted", extra={"job": stream.job_id, "request": request.request_id})
         return stream
 
@@ -123,6 +124,13 @@ class Gateway:
         if stream := self.streams.get(job_id):
             self.homes.count(stream)
         self.bus.publish(events.JobCancelled(job_id, reason))
+
+    def cancel_all(self, requester: str, reason: str) -> None:
+        """Stop all jobs of one who asks, wherever they were handed in."""
+        for stream in self.streams.values():
+            if stream.request.requester == requester:
+                self.homes.count(stream)
+        self.bus.publish(events.RequesterLeft(requester, reason))
 
     def tick(self) -> None:
         """Do what is due."""

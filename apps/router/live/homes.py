@@ -37,6 +37,10 @@ class Keeper(Protocol):
         """Act as soon as all that has happened to a stream so far is kept."""
         ...
 
+    async def safe(self, stream: JobStream) -> bool:
+        """Wait until all that has happened to a stream so far is kept; False: another has it."""
+        ...
+
     def close(self, stream: JobStream) -> None:
         """Keep no more of a stream: another process does."""
         ...
@@ -51,6 +55,10 @@ class NoKeeper:
     def when_safe(self, _stream: JobStream, act: Callable[[], None]) -> None:
         """Act at once."""
         act()
+
+    async def safe(self, _stream: JobStream) -> bool:
+        """Wait for nothing."""
+        return True
 
     def close(self, stream: JobStream) -> None:
         """Do nothing."""
@@ -82,10 +90,20 @@ class Homes:
         self.keeper.open(stream)
         return stream
 
-    def take(self, stream: JobStream) -> None:
-        """Become the home of a job that has lost its own."""
+    def adopt(self, stream: JobStream, effect: letters.AdoptJob) -> None:
+        """Become the home of a job that has lost its own, with what was kept of its stream."""
         self.streams[stream.job_id] = stream
-        self.keeper.open(stream)
+        ids = {"job": stream.job_id, "attempt": effect.attempt}
+        log.info("job adopted", extra={**ids, "request": stream.request.request_id})
+        session = effect.session
+        if session is None:
+            stream.detach()
+        elif stream.attempt == effect.attempt:
+            stream.resume_attempt(session)
+            moved = letters.HomeMoved(session, stream.job_id, stream.attempt, stream.next_seq)
+            self._to_link(moved, session)
+        else:
+            self._publish(events.AttemptLost(session, stream.job_id, effect.attempt))
 
     def hand_over(self, stream: JobStream, handed_over: Callable[[], None]) -> None:
         """Stop writing a stream once all of it is kept; then say so."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from apps.router.core.cluster import Witness
 from apps.router.core.effects import Effect
-from apps.router.core.events import Event, JobSubmitted
+from apps.router.core.events import Event
 from apps.router.core.pseudonyms import with_pseudonyms
 from apps.router.core.state import RouterState
 from apps.router.core.step import step
@@ -32,8 +32,7 @@ class RouterService:
     def handle(self, event: Event) -> list[Effect]:
         """Apply one event now."""
         now = self.clock()
-        if isinstance(event, JobSubmitted):
-            event = with_pseudonyms(event, self._salt)
+        event = with_pseudonyms(event, self._salt)
         if self.recorder is None:
             return step(self.state, event, now)
         self.recorder.before(event, now)

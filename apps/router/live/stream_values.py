@@ -14,7 +14,8 @@ class JobRequest:
     `beginning`: the answer begins with this text, and only an instance that can continue gets it.
     `requester` is the fairness key ("user:7", "visitor:…"). A job that may not wait for an
     instance is refused at once when none that serves its model is connected. `keeper_note`: what
-    the asking app needs, to keep the answer from another process on.
+    the asking app needs, to keep the answer from another process on. `can_move`: its reader finds
+    the stream again when a process that stops hands it over to another.
     """
 
     messages: tuple[Message, ...]
@@ -26,6 +27,7 @@ class JobRequest:
     may_wait_for_instance: bool = True
     beginning: str = ""
     keeper_note: str = ""
+    can_move: bool = False
 
     @property
     def chars(self) -> int:

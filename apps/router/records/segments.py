@@ -33,6 +33,7 @@ AnyEvent = (
     | events.LinkBroken
     | events.JobSubmitted
     | events.JobCancelled
+    | events.RequesterLeft
     | events.JobProgressed
     | events.TokensCounted
     | events.AttemptDone

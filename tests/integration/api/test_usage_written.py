@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from apps.router import ports
-from apps.router.live import runtime
+from apps.router.live import gateway_process
 from apps.router.live.runtime import running_router
 from tests.integration.api.rig import OneKeyGate
 
@@ -31,7 +31,7 @@ async def test_usage_is_written_while_the_router_runs_and_when_it_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate = SlowToWrite()
-    monkeypatch.setattr(runtime, "USAGE_WRITE_S", 0.001)
+    monkeypatch.setattr(gateway_process, "USAGE_WRITE_S", 0.001)
     monkeypatch.setattr(ports.caller_gate, "_object", gate)
     monkeypatch.setattr(ports.instance_gate, "_object", None)
     monkeypatch.setattr(ports.model_catalog, "_object", None)
@@ -39,6 +39,6 @@ async def test_usage_is_written_while_the_router_runs_and_when_it_stops(
         for _ in range(3):  # a failed writing does not end the writing
             await gate.flushed.wait()
             gate.flushed.clear()
-        monkeypatch.setattr(runtime, "USAGE_WRITE_S", 3600)
+        monkeypatch.setattr(gateway_process, "USAGE_WRITE_S", 3600)
         before = gate.flush_count
     assert gate.flush_count > before
