@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from apps.operations.conf import CONF
-from apps.router.selectors import router_view
+from apps.router.selectors import router_trouble, router_view
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,13 @@ def _select_one() -> None:
 
 async def _bus() -> Part:
     try:
-        router_view()
+        trouble = router_trouble()
     except RuntimeError:
         return Part(False, "the router does not run in this process")
+    if trouble is not None:
+        return Part(False, trouble)
+    if settings.ROUTER_APART:
+        return Part(True, "Redis, to a router that acts")
     if not settings.REDIS_URL:
         return Part(True, "in-process")
     await database_sync_to_async(cache.get, thread_sensitive=False)(_CACHE_KEY)

@@ -1,13 +1,16 @@
 """What plugins may read of the live router. Call from the event loop that it runs in."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from channels.db import database_sync_to_async
 
 from apps.router.core.settings import CoreSettings
-from apps.router.live.runtime import live_router
+from apps.router.live.runtime import live_gateway
 from apps.router.live.streams import JobStream
 from apps.router.records import selectors as log
 from apps.router.records import shares
@@ -16,11 +19,9 @@ from apps.router.router_view import (
     GoneView,
     InstanceView,
     JobView,
-    LinkDetail,
     ModelView,
     QueueView,
     RouterView,
-    view_of,
 )
 
 __all__ = [
@@ -35,9 +36,13 @@ __all__ = [
     "decisions_of_job",
     "process_view",
     "requests_by_model",
+    "router_trouble",
     "router_view",
     "stream_find",
 ]
+
+DECISION_WRITTEN_WITHIN_S: Final = 1.0
+DECISION_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,27 +55,40 @@ class ProcessView:
 
 def process_view() -> ProcessView:
     """Return what this process carries now."""
-    gateway = live_router().gateway
+    gateway = live_gateway().gateway
     running = sum(stream.ended is None for stream in gateway.streams.values())
     return ProcessView(links=len(gateway.links), streams=running)
 
 
+def router_trouble() -> str | None:
+    """Return in words why this process should get no requests now; None: it should."""
+    return live_gateway().trouble()
+
+
 def stream_find(*, job_id: str) -> JobStream | None:
     """Return a job's stream while the job lives and for a minute after its end."""
-    return live_router().gateway.streams.get(job_id)
+    return live_gateway().gateway.streams.get(job_id)
 
 
 async def decisions_of_job(*, job_id: str) -> list[Attempt]:
-    """Return a job's attempts, each with its decision and its end; empty when none is kept."""
-    if entries := live_router().gateway.decisions.of_job(job_id):
+    """Return a job's attempts, each with its decision and its end; empty when none is kept.
+
+    A router apart writes a decision a moment after it was made: that is waited for.
+    """
+    if entries := live_gateway().gateway.decisions.of_job(job_id):
         return attempts_of(entries)
     read = database_sync_to_async(log.log_entries_of_job, thread_sensitive=False)
-    return attempts_of(await read(job_id=job_id))
+    found = attempts_of(await read(job_id=job_id))
+    deadline = time.monotonic() + DECISION_WRITTEN_WITHIN_S
+    while not found and stream_find(job_id=job_id) and time.monotonic() < deadline:
+        await asyncio.sleep(DECISION_LOOK_S)
+        found = attempts_of(await read(job_id=job_id))
+    return found
 
 
 async def decisions_latest(*, count: int) -> list[Attempt]:
     """Return the last decisions of the newest jobs, newest first."""
-    if entries := live_router().gateway.decisions.latest_decisions(count):
+    if entries := live_gateway().gateway.decisions.latest_decisions(count):
         return attempts_of(entries)
     read = database_sync_to_async(log.log_latest_decisions, thread_sensitive=False)
     return attempts_of(await read(count=count))
@@ -86,21 +104,9 @@ def requests_by_model(*, asked_model: str, since: datetime) -> Mapping[tuple[str
 
 def core_settings() -> CoreSettings:
     """Return the constants that the router runs with."""
-    return live_router().gateway.settings
+    return live_gateway().gateway.settings
 
 
 def router_view() -> RouterView:
-    """Return what the router sees now."""
-    router = live_router()
-    details = {
-        session: LinkDetail(link.admission.operator_email, link.admission.credential_id, link.agent)
-        for session, link in router.gateway.links.items()
-    }
-    streams = router.gateway.streams
-    return view_of(
-        router.service.state,
-        router.service.clock(),
-        details=details,
-        submitted_at={job_id: stream.submitted_at for job_id, stream in streams.items()},
-        started_at=int(router.started_at),
-    )
+    """Return what the router sees now, or a moment ago where it is apart."""
+    return live_gateway().view()

@@ -75,6 +75,13 @@ class Followers:
             opening.add_done_callback(lambda _: self._opening.pop(job_id, None))
         return await asyncio.shield(opening)
 
+    def send_away(self) -> None:
+        """Send those readers elsewhere that find their streams there."""
+        for job_id, replica in list(self._replicas.items()):
+            if replica.stream.request.can_move and replica.stream.ended is None:
+                del self._replicas[job_id]
+                replica.stream.move_away()
+
     async def stop(self) -> None:
         """Follow nothing more."""
         tasks = set(self._opening.values()) | ({self._reader} if self._reader else set())

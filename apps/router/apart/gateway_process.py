@@ -16,6 +16,7 @@ from apps.router.apart.connection import Pause, cancelled, redis_connect
 from apps.router.apart.followers import Followers
 from apps.router.apart.journal import Journal
 from apps.router.apart.post import Post
+from apps.router.apart.views import LinkDetails, ViewReader
 from apps.router.core import events, letters
 from apps.router.core.effects import Effect
 from apps.router.core.letters import Between, Letter
@@ -23,12 +24,16 @@ from apps.router.core.settings import CoreSettings
 from apps.router.errors import ErrorCode, JobError, JobMovedError, JobRefusedError
 from apps.router.live.gateway import Gateway
 from apps.router.live.gateway_process import GatewayProcess
+from apps.router.live.links import InstanceLink
 from apps.router.live.repeating import repeat
 from apps.router.live.streams import JobStream
+from apps.router.router_view import RouterView
+from motherfluxer_wire.frames import Hello
 
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.25
+VIEW_FRESH_S: Final = 5.0
 # What is told of a job waits so long for the job's stream to be read.
 ADOPTED_WITHIN_S: Final = 60.0
 POST_EMPTIED_WITHIN_S: Final = 5.0
@@ -50,7 +55,6 @@ class ApartGateway(GatewayProcess):
     """One of several web processes. It stops without taking an answer with it."""
 
     def __init__(self, *, redis_url: str, own_id: str) -> None:
-        self.leaving = asyncio.Event()
         self.redis = redis_connect(redis_url)
         self.post = Post(redis_url=redis_url, gateway_id=own_id)
         self.journal = Journal(redis=self.redis, wake=self.post.wake, on_taken=self._lost_home)
@@ -66,7 +70,10 @@ class ApartGateway(GatewayProcess):
             conversation_key=_conversation_key(),
         )
         super().__init__(gateway)
+        self.viewer = ViewReader(redis_url=redis_url)
+        self.details = LinkDetails(own_id)
         self.post.add_writer(self.journal)
+        self.post.add_writer(self.details)
         self.post.receive_effects = self._effects_came
         self.post.receive_between = self._between_came
         # What came for jobs whose streams are being read.
@@ -99,7 +106,7 @@ class ApartGateway(GatewayProcess):
         for stream in list(self.gateway.streams.values()):
             if stream.request.can_move and stream.ended is None:
                 self._hand_over(stream)
-        self.leaving.set()
+        self.followers.send_away()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 for stream in list(self.gateway.streams.values()):
@@ -123,7 +130,34 @@ class ApartGateway(GatewayProcess):
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """List what goes on until the stop."""
-        return [*super().works(), repeat(self._tick, TICK_S, "a tick failed")]
+        return [
+            *super().works(),
+            repeat(self._tick, TICK_S, "a tick failed"),
+            self.viewer.run(),
+        ]
+
+    def view(self) -> RouterView:
+        """Return what the router saw a moment ago."""
+        return self.viewer.view
+
+    def trouble(self) -> str | None:
+        """Return in words why this process should get no requests now; None: it should."""
+        if trouble := super().trouble():
+            return trouble
+        if not self.post.is_connected:
+            return "Redis does not answer"
+        age_s = self.viewer.age_s
+        return "no router acts" if age_s is None or age_s > VIEW_FRESH_S else None
+
+    def join(self, link: InstanceLink, hello: Hello) -> None:
+        """Take an instance in and have it recorded. Raises WireError."""
+        super().join(link, hello)
+        self.details.put(link.session, self.detail(link))
+
+    def leave(self, link: InstanceLink) -> None:
+        """Forget a link that has ended and have it recorded."""
+        super().leave(link)
+        self.details.remove(link.session)
 
     async def _tick(self) -> None:
         self.gateway.tick()
@@ -162,8 +196,12 @@ class ApartGateway(GatewayProcess):
         self.post.forget(gateway_id)
         if gateway_id == self.gateway.own_id:
             # It was stopped for so long that the others went on without it.
-            log.warning("taken for dead: all links begin anew", extra={"gateway": gateway_id})
+            log.warning("taken for dead: all begins anew", extra={"gateway": gateway_id})
             self.close_links()
+            for stream in list(self.gateway.streams.values()):
+                if stream.ended is None:
+                    self.journal.close(stream)
+                    stream.move_away()
 
     def _lost_home(self, stream: JobStream) -> None:
         """Note that another gateway has become a job's home."""

@@ -38,6 +38,7 @@ class LinkDetails:
         self._all: dict[str, LinkDetail] = {}
         self._new: dict[str, LinkDetail] = {}
         self._gone: set[str] = set()
+        self._in_flight: tuple[dict[str, LinkDetail], set[str]] = ({}, set())
         self._renewed_at = 0.0
 
     def put(self, session: str, detail: LinkDetail) -> None:
@@ -55,24 +56,31 @@ class LinkDetails:
         """Add what has changed, and keep all of it from ending."""
         now = time.monotonic()
         is_due = bool(self._all) and now - self._renewed_at > DETAILS_RENEWED_S
-        if self._new:
+        new, gone = self._in_flight = self._new, self._gone
+        self._new, self._gone = {}, set()
+        if new:
             written: dict[str | bytes, bytes | float | int | str] = {
-                one: msgspec.msgpack.encode(detail) for one, detail in self._new.items()
+                one: msgspec.msgpack.encode(detail) for one, detail in new.items()
             }
             pipe.hset(self._key, mapping=written)
-        if self._gone:
-            pipe.hdel(self._key, *self._gone)
-        if self._new or is_due:
+        if gone:
+            pipe.hdel(self._key, *gone)
+        if new or is_due:
             pipe.expire(self._key, DETAILS_KEPT_S)
             self._renewed_at = now
 
     def written(self, results: Any) -> None:
-        """Forget what is written."""
-        self._new, self._gone = {}, set()
+        """Write again what was refused."""
+        if any(isinstance(result, Exception) for result in results):
+            new, gone = self._in_flight
+            self._new = {**new, **self._new}
+            self._gone |= gone
+        self._in_flight = ({}, set())
 
     def lost(self) -> None:
         """Write all of it again."""
         self._new = dict(self._all)
+        self._gone |= self._in_flight[1]
 
 
 class ViewReader:

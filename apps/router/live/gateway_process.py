@@ -10,6 +10,7 @@ from apps.router.live.gateway import Gateway
 from apps.router.live.links import InstanceLink
 from apps.router.live.repeating import repeat
 from apps.router.live.streams import JobStream
+from apps.router.router_view import LinkDetail, RouterView
 from motherfluxer_wire import limits
 from motherfluxer_wire.frames import Hello
 
@@ -48,6 +49,14 @@ class GatewayProcess:
         """Get ready to stop, within a time."""
         raise NotImplementedError
 
+    def view(self) -> RouterView:
+        """Return what the router sees."""
+        raise NotImplementedError
+
+    def trouble(self) -> str | None:
+        """Return in words why this process should get no requests now; None: it should."""
+        return "this process is stopping" if self.gateway.is_draining else None
+
     async def follow(self, job_id: str) -> JobStream | None:
         """Return a job's stream to read; None when it is not known any more."""
         return self.gateway.streams.get(job_id)
@@ -79,6 +88,12 @@ class GatewayProcess:
         gate = ports.instance_gate.get_or_none()
         if gate and link.name and not self._is_connected(link.instance_id):
             self._records.put_nowait(gate.instance_left(link.admission, link.name))
+
+    @staticmethod
+    def detail(link: InstanceLink) -> LinkDetail:
+        """Return what only this process knows of a link."""
+        admission = link.admission
+        return LinkDetail(admission.operator_email, admission.credential_id, link.agent)
 
     def _is_connected(self, instance_id: str) -> bool:
         return any(link.instance_id == instance_id for link in self.gateway.links.values())

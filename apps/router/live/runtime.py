@@ -23,6 +23,7 @@ from apps.router.live.repeating import repeat
 from apps.router.live.service import RouterService
 from apps.router.live.streams import Ended
 from apps.router.records.event_files import EventFiles
+from apps.router.router_view import RouterView, view_of
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,17 @@ class LiveRouter(GatewayProcess):
             async with asyncio.timeout(timeout_s):
                 for stream in list(self.gateway.streams.values()):
                     await stream.wait_ended()
+
+    def view(self) -> RouterView:
+        """Return what the router sees."""
+        streams = self.gateway.streams
+        return view_of(
+            self.service.state,
+            self.service.clock(),
+            details={one: self.detail(link) for one, link in self.gateway.links.items()},
+            submitted_at={job_id: stream.submitted_at for job_id, stream in streams.items()},
+            started_at=int(self.started_at),
+        )
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """List what goes on until the stop."""
