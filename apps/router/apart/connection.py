@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as AwayError
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 CONNECT_WITHIN_S: Final = 2.0
 # Made once: the library looks for its version on the disk, which an event loop must not wait for.
@@ -26,7 +27,7 @@ AWAY: Final = (RedisError, OSError)
 
 
 class _FrankPool(ConnectionPool):  # type: ignore[type-arg] # the stubs are older
-    """Says that a connection has ended, where the library's own pool makes a new one unseen.
+    """Says that a connection has ended, where the library's own pool may make a new one unseen.
 
     Whoever writes must know before the next command that Redis may have lost what it had.
     """
@@ -55,6 +56,8 @@ def redis_connect(url: str) -> "Redis[bytes]":
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         driver_info=_DRIVER,
+        # On, the pool keeps an ended connection until it is used: seen, but by chance.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     client: Redis[bytes] = Redis.from_pool(pool)  # type: ignore[attr-defined] # as above
     return client
