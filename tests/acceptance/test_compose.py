@@ -207,6 +207,13 @@ def test_every_server_is_healthy(composition: Composition) -> None:
     wait_until(lambda: set(states().values()) == {"healthy"}, "all healthy", UP_S)
 
 
+def test_it_grows_to_four_web_processes(composition: Composition, key: str) -> None:
+    composition.compose("up", "-d", "--no-recreate", "--scale", "web=4", "web")
+    assert len(composition.containers("web")) == 4
+    for _ in range(8):
+        assert "MotherFluxer" in spoken(ask(composition, key)[1])
+
+
 def test_a_killed_web_process_comes_back(composition: Composition, key: str) -> None:
     victim = composition.containers("web")[0]
     composition.kill9(victim)
@@ -234,9 +241,38 @@ def is_ready(composition: Composition) -> bool:
         return client.get("/readyz").status_code == 200
 
 
+def test_the_other_router_follows_a_killed_one(composition: Composition, key: str) -> None:
+    wait_until(lambda: len(acting_since(composition)) > 0, "one of them acts", UP_S)
+    before = acting_since(composition)
+    victim = before[max(before)]
+    composition.kill9(victim)
+
+    def is_followed() -> bool:
+        return any(
+            at > max(before) and one["Id"] != victim["Id"]
+            for at, one in acting_since(composition).items()
+        )
+
+    wait_until(is_followed, "the other acts", UP_S)
+    wait_until(lambda: was_restarted(composition, victim), "restarted", UP_S)
+    wait_until(lambda: is_ready(composition), "the instance is back", UP_S)
+    assert "MotherFluxer" in spoken(ask(composition, key)[1])
+
+
+def acting_since(composition: Composition) -> dict[str, dict[str, Any]]:
+    """Give the routers that have ever acted, by when they last began to."""
+    found = {}
+    for one in composition.containers("router"):
+        logs = composition.docker.run("docker", "logs", one["Id"]).stderr
+        lines = [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
+        began = [line["at"] for line in lines if line["message"] == "router active"]
+        found.update({max(began): one} if began else {})
+    return found
+
+
 def test_a_second_up_changes_nothing(composition: Composition) -> None:
     credential = composition.compose("exec", "-T", "model", "cat", "/instance/credential")
-    assert "All are there" in composition.make("up")
+    assert "All are there" in composition.make("up", WEB="4")
     assert composition.compose("exec", "-T", "model", "cat", "/instance/credential") == credential
 
 
