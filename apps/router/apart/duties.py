@@ -89,6 +89,7 @@ class ActiveDuties:
         shown = (
             tuple((one.session, one.record.health) for one in cluster.state.instances.values()),
             tuple((job.job_id, job.state) for job in cluster.state.jobs.values()),
+            tuple((one, place.is_leaving) for one, place in cluster.gateways.items()),
         )
         is_old = cluster.now_s - self._shown_at_s >= VIEW_AT_LEAST_S
         if shown == self._shown and not is_old:

@@ -38,6 +38,7 @@ VIEW_FRESH_S: Final = 5.0
 ADOPTED_WITHIN_S: Final = 60.0
 POST_EMPTIED_WITHIN_S: Final = 5.0
 _LETTERS_VERSION: Final = "1"
+_MADE_UP_FOR: Final = (events.HeartbeatReceived, events.InstanceHeard, events.JobProgressed)
 
 
 class RouterApart:
@@ -47,8 +48,9 @@ class RouterApart:
         self._post = post
 
     def publish(self, event: events.Event | Letter) -> None:
-        """Hand an event to the router."""
-        self._post.tell_router(event)
+        """Hand an event to the router; one that the next makes up for may be left out."""
+        if not (isinstance(event, _MADE_UP_FOR) and self._post.is_full):
+            self._post.tell_router(event)
 
 
 class ApartGateway(GatewayProcess):
@@ -102,16 +104,20 @@ class ApartGateway(GatewayProcess):
         self.gateway.is_draining = True
         self.router.publish(letters.GatewayLeaving())
         log.info("gateway leaving", extra={"gateway": self.gateway.own_id})
-        self.close_links()
-        for stream in list(self.gateway.streams.values()):
-            if stream.request.can_move and stream.ended is None:
-                self._hand_over(stream)
-        self.followers.send_away()
+        if self.viewer.gateways - {self.gateway.own_id}:
+            self._send_away()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 for stream in list(self.gateway.streams.values()):
                     with contextlib.suppress(JobMovedError):
                         await stream.wait_ended()
+
+    def _send_away(self) -> None:
+        self.close_links()
+        for stream in list(self.gateway.streams.values()):
+            if stream.request.can_move and stream.ended is None:
+                self._hand_over(stream)
+        self.followers.send_away()
 
     async def follow(self, job_id: str) -> JobStream | None:
         """Return a job's stream to read, wherever its home is; None when nobody has it any more.

@@ -80,16 +80,22 @@ class Post:
         """Whether Redis answered when it was last asked."""
         return self.away_since is None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits for Redis, which is away, than is good."""
+        boxes = (self._to_router, *self._to_gateways.values())
+        return not self.is_connected and sum(box.size_bytes for box in boxes) > MOST_WAITING_BYTES
+
     def tell_router(self, letter: Event | Letter) -> None:
-        """Send a letter to the router. Raises PostFullError."""
-        self._check_room()
+        """Send a letter to the router."""
         self._told_at = time.monotonic()
         self._to_router.put(encode_letter(letter))
         self.wake()
 
     def tell_gateway(self, gateway_id: str, letter: Between) -> None:
         """Send a letter to another gateway. Raises PostFullError."""
-        self._check_room()
+        if self.is_full:
+            raise PostFullError
         outgoing = self._to_gateways.setdefault(gateway_id, Outgoing())
         outgoing.put(encode_letter(letter))
         self.wake()
@@ -124,11 +130,6 @@ class Post:
             for task in running:
                 task.cancel()
             await asyncio.wait(running, timeout=STOP_STEP_S)
-
-    def _check_room(self) -> None:
-        boxes = (self._to_router, *self._to_gateways.values())
-        if not self.is_connected and sum(box.size_bytes for box in boxes) > MOST_WAITING_BYTES:
-            raise PostFullError
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -252,8 +253,7 @@ class Post:
         while True:
             await asyncio.sleep(ALIVE_EVERY_S)
             if time.monotonic() - self._told_at >= ALIVE_EVERY_S:
-                with contextlib.suppress(PostFullError):
-                    self.tell_router(GatewayAlive())
+                self.tell_router(GatewayAlive())
 
     async def _keep_inbox(self) -> None:
         """Drop what was read, and have the rest end with the gateway."""

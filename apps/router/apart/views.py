@@ -89,6 +89,7 @@ class ViewReader:
     def __init__(self, *, redis_url: str) -> None:
         self.view: RouterView = NO_VIEW
         self.token = 0
+        self.gateways: frozenset[str] = frozenset()
         self._url = redis_url
         self._version = b""
         self._read_at: float | None = None
@@ -122,6 +123,7 @@ class ViewReader:
         written = written_view_decode(data)
         await self._read_details(redis, written)
         self.view, self.token = self._joined(written), written.token
+        self.gateways = frozenset(written.gateways)
         self._version, self._read_at = version, time.monotonic()
 
     async def _read_details(self, redis: "Redis[bytes]", written: WrittenView) -> None:

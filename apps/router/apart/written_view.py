@@ -33,7 +33,8 @@ def written_view_of(cluster: Cluster) -> WrittenView:
         failovers=cluster.takeovers_count,
         outcomes=cluster.outcomes,
     )
-    return WrittenView(cluster.now_s, cluster.token, tuple(cluster.gateways), sessions, view)
+    staying = tuple(one for one, place in cluster.gateways.items() if not place.is_leaving)
+    return WrittenView(cluster.now_s, cluster.token, staying, sessions, view)
 
 
 def written_view_encode(written: WrittenView) -> bytes:
