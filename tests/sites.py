@@ -196,7 +196,14 @@ class Site:
             return False
 
         wait_until(is_up, "site up")
+        if self.routers:
+            wait_until(lambda: self.is_routed, "a router acts")
         return self
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether the server sees a router that acts."""
+        return bool(self.get("/readyz").json()["bus"]["ok"])
 
     def add_web(self) -> "Site":
         """Start another web process of this site, at a port of its own."""

@@ -42,6 +42,12 @@ def run_sql(statement: str) -> None:
         connection.execute(statement.encode())
 
 
+def redis_databases() -> int:
+    """Return how many numbered databases the suite's Redis has."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        return int(client.config_get("databases")["databases"])
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """Prepare a site once, as `make run` does."""
@@ -85,7 +91,10 @@ def _new_site(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> C
             own["DATABASE_URL"] = database_url(name)
         if "REDIS_URL" in os.environ:
             parts = urlsplit(os.environ["REDIS_URL"])
-            own["REDIS_URL"] = urlunsplit(parts._replace(path=f"/{next(counter) % 15 + 1}"))
+            # Of its own, while there are enough: routers that share one would be one site's.
+            own["REDIS_URL"] = urlunsplit(
+                parts._replace(path=f"/{next(counter) % (redis_databases() - 1) + 1}")
+            )
             with redis.Redis.from_url(own["REDIS_URL"]) as client:
                 client.flushdb()
         return Site(folder, {**own, **(env or {})}, **options)

@@ -18,7 +18,7 @@ from apps.router.apart.journal import Journal
 from apps.router.apart.post import Post
 from apps.router.apart.views import LinkDetails, ViewReader
 from apps.router.core import events, letters
-from apps.router.core.effects import Effect
+from apps.router.core.effects import Effect, WelcomeInstance
 from apps.router.core.letters import Between, Letter
 from apps.router.core.settings import CoreSettings
 from apps.router.errors import ErrorCode, JobError, JobMovedError, JobRefusedError
@@ -196,6 +196,8 @@ class ApartGateway(GatewayProcess):
         elif (held := self._held.get(getattr(effect, "job_id", ""))) is not None:
             held.append(effect)
         else:
+            if isinstance(effect, WelcomeInstance):
+                self.viewer.look()
             self.gateway.perform(effect)
 
     def _gateway_gone(self, gateway_id: str) -> None:

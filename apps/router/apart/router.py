@@ -96,6 +96,7 @@ class RouterProcess:
         self._read_id = BEGINNING
         self._read_at = 0.0
         self._snapshot_id = ""
+        self._shown_instances: frozenset[str] = frozenset()
         self._ticks, self._renewals = Due(TICK_S), Due(RENEW_S)
         self._takes, self._snapshots = Due(TAKE_S), Due(SNAPSHOT_S)
         self._is_stopping = False
@@ -190,9 +191,12 @@ class RouterProcess:
         if self._snapshots.is_now(now):
             snapshot = snapshot_encode(self._read_id, cluster)
             trim_before, self._snapshot_id = self._snapshot_id, self._read_id
-        view, version = (own and self.duties.view(cluster)) or (b"", "")
         told = self.window.unwritten()
-        if not (told or own or snapshot):
+        # Who has just connected is asked at once: a joined instance is shown with its welcome.
+        is_due = own or cluster.state.instances.keys() != self._shown_instances
+        view, version = (is_due and self.duties.view(cluster)) or (b"", "")
+        self._shown_instances = frozenset(cluster.state.instances)
+        if not (told or own or snapshot or view):
             return
         writing = Writing(
             effects=told,

@@ -1,6 +1,7 @@
 """What web processes see of the router: its view, joined with what gateways know of their links."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -94,11 +95,16 @@ class ViewReader:
         self._version = b""
         self._read_at: float | None = None
         self._details: dict[str, LinkDetail] = {}
+        self._is_awaited = asyncio.Event()
 
     @property
     def age_s(self) -> float | None:
         """How long ago a new view was read; None before the first."""
         return None if self._read_at is None else time.monotonic() - self._read_at
+
+    def look(self) -> None:
+        """Read at once: there is something to see."""
+        self._is_awaited.set()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -110,7 +116,10 @@ class ViewReader:
                     log.debug("the router's view can't be read: %s", type(error).__name__)
                 except msgspec.DecodeError as error:
                     log.warning("the router's view is not understood: %s", error)
-                await asyncio.sleep(POLL_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._is_awaited.wait()
+                self._is_awaited.clear()
 
     async def read(self, redis: "Redis[bytes]") -> None:
         """Read the view if there is another one. Raises redis' errors, msgspec.DecodeError."""
