@@ -41,6 +41,7 @@ bench: $(VENV)/.installed-dev ## measure, and print tables
 	@$(PY) -m benchmarks.demo_limit
 	@$(PY) -m benchmarks.apart_cost
 	@$(PY) -m benchmarks.apart_journal
+	@$(PY) -m benchmarks.apart_letters
 	@$(PY) -m benchmarks.servers
 	@$(PY) -m benchmarks.engine_batching
 
