@@ -65,7 +65,8 @@ class Soak:
             arguments = ("--port", str(web.port), "--streams", str(streams))
             more = ("--tokens", str(tokens), "--over-s", str(ANSWER_S))
             self.readers.append(Told("stream_readers", *arguments, *more, secret=key))
-        wait_until(lambda: self.reading() == options.streams, "all streams run", ALL_IN_S)
+        most = int(options.streams * 0.95)  # between two answers a reader has none
+        wait_until(lambda: self.reading() >= most, "the streams run", ALL_IN_S)
 
     def reading(self) -> int:
         """Return how many streams run now."""
