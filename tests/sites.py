@@ -291,22 +291,26 @@ class Site:
         credential: str | None = None,
         env: Mapping[str, str] | None = None,
         options: tuple[str, ...] = (),
+        port: int | None = None,
     ) -> Instance:
-        """Start an instance; without a credential one of its name is issued. Does not wait."""
+        """Start an instance; without a credential one of its name is issued. Does not wait.
+
+        `port`: where it dials, if not the site's own.
+        """
         serial = len(self.instances)
         kept = self.folder / f"instance-{serial}.credential"
         kept.touch(mode=0o600)
         kept.write_text(credential or self.issue_credential(f"{name}-{serial}"))
         chosen = model or (TINY_MODEL if engine == "transformers" else "echo")
-        port = free_port()
+        health_port = free_port()
         command = [
             *(str(Path(sys.executable).with_name("motherfluxer-model")), "run"),
-            *(f"--router=ws://127.0.0.1:{self.port}/", f"--credential-file={kept}"),
+            *(f"--router=ws://127.0.0.1:{port or self.port}/", f"--credential-file={kept}"),
             *(f"--engine={engine}", f"--model={chosen}", f"--name={name}", f"--slots={slots}"),
-            *(f"--health-port={port}", *options),
+            *(f"--health-port={health_port}", *options),
         ]
         log = self.folder / f"instance-{serial}.log"
-        instance = Instance(command, {**base_env(), **(env or {})}, log, port)
+        instance = Instance(command, {**base_env(), **(env or {})}, log, health_port)
         self.instances.append(instance)
         return instance
 

@@ -10,14 +10,21 @@ from tests.sites import Site
 
 
 class Visitor:
-    """A browser with its cookies. `peer`: the address of the site that it connects to."""
+    """A browser with its cookies. `peer`, `port`: where it connects to, if not to the site."""
 
     def __init__(
-        self, site: Site, *, peer: str = "127.0.0.1", connections: int = 20, **headers: str
+        self,
+        site: Site,
+        *,
+        peer: str = "127.0.0.1",
+        port: int | None = None,
+        connections: int = 20,
+        **headers: str,
     ) -> None:
-        own = {"Host": f"{site.host()}:{site.port}", "Accept": "application/json", **headers}
+        port = port or site.port
+        own = {"Host": f"{site.host()}:{port}", "Accept": "application/json", **headers}
         self.client = httpx.AsyncClient(
-            base_url=f"http://{peer}:{site.port}",
+            base_url=f"http://{peer}:{port}",
             headers=own,
             timeout=PATIENCE_S,
             trust_env=False,
