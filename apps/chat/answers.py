@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import uuid
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from apps.chat.allowances import ticket_end, ticket_held
 from apps.chat.askers import Asker
@@ -20,13 +22,16 @@ from apps.router.ports import VisitorTicket
 
 logger = logging.getLogger(__name__)
 
+_APP: Final = "chat"
+
 
 class ChatKeeper:
     """Goes on keeping answers whose process is gone."""
 
     async def adopt(self, stream: JobStream) -> bool:
         """Take an answer on, if a message runs by that job; the database may make it wait."""
-        row = await until_answered(lambda: in_own_thread(_running_message, stream.job_id))
+        is_ours, ticket = _noted(stream.request.keeper_note)
+        row = await _row_awaited(stream) if is_ours else None
         if row is None:
             return False
         choice = await until_answered(model_choice)
@@ -39,8 +44,7 @@ class ChatKeeper:
             asker=Asker(user_id=conversation.owner_id, visitor_key=conversation.visitor_key),
             stream=stream,
             choice=choice,
-            # A visitor's ticket was the other process's: it is void by itself.
-            keeping=answer_keep(row.pk, stream, choice, claim, None),
+            keeping=answer_keep(row.pk, stream, choice, claim, ticket),
         )
         return True
 
@@ -86,6 +90,29 @@ async def answer_settled(row: Message) -> Message | None:
         await asyncio.sleep(CONF.kept_every_s)
         found = await in_own_thread(answer_again, message_id=row.pk)
     return found
+
+
+def note_of(ticket: VisitorTicket | None) -> str:
+    """Return what another process needs to go on keeping an answer."""
+    return f"{_APP} {msgspec.json.encode(ticket).decode()}"
+
+
+def _noted(note: str) -> tuple[bool, VisitorTicket | None]:
+    """Read a note; False when it is another app's."""
+    app, _, ticket = note.partition(" ")
+    if app != _APP:
+        return False, None
+    return True, msgspec.json.decode(ticket, type=VisitorTicket | None)
+
+
+async def _row_awaited(stream: JobStream) -> Message | None:
+    """Return the message of a job; its question may be about to be stored by who took it."""
+    deadline = asyncio.get_running_loop().time() + CONF.stored_within_s
+    while True:
+        row = await until_answered(lambda: in_own_thread(_running_message, stream.job_id))
+        if row is not None or stream.ended or asyncio.get_running_loop().time() > deadline:
+            return row
+        await asyncio.sleep(CONF.kept_every_s)
 
 
 def _running_message(job_id: str) -> Message | None:

@@ -11,6 +11,7 @@ class ChatConf:
         lets it go within that time. Long enough for another process to go on with the answer.
     found_within_s: an answer that runs in the database but is known to nobody may be on its way
         to another process for so long; then it was interrupted.
+    stored_within_s: how long a question may take to stand in the database once its job is taken.
     kept_within_s: how long the end of an answer elsewhere may take to stand in the database.
     """
 
@@ -31,6 +32,7 @@ class ChatConf:
     claim_renew_s: float = 2.0
     found_within_s: float = 5.0
     found_every_s: float = 0.25
+    stored_within_s: float = 10.0
     kept_within_s: float = 10.0
     kept_every_s: float = 0.1
     database_again_first_s: float = 0.25

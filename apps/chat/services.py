@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.chat.allowances import bounds_of, question_chars_of, ticket_taken
-from apps.chat.answers import answer_keep, answer_settled
+from apps.chat.answers import answer_keep, answer_settled, note_of
 from apps.chat.askers import Asker
 from apps.chat.choice import ModelChoice, model_choice
 from apps.chat.claims import Claim, claimed
@@ -134,7 +134,8 @@ async def _answer_start(
 ) -> RunningAnswer:
     asker, choice = exchange.asker, await model_choice()
     turns.append(WireMessage(role="user", content=exchange.text))
-    stream = await job_submit(request=_job_request(asker, turns, choice))
+    request = _job_request(asker, turns, choice, note=note_of(ticket))
+    stream = await job_submit(request=request)
     with _cancelled_on_error(stream, "Its question could not be stored."):
         answer = await in_own_thread(_exchange_store, exchange, job_id=stream.job_id)
     claim.is_handed_on = True
@@ -155,7 +156,7 @@ async def _answer_take_up(
     served = {model.name for model in router_view().models}
     if broken.model_name in served and choice.may_be(broken.model_name):
         asked = replace(choice, name=broken.model_name, behind_alias=None)
-    request = _job_request(asker, broken.turns, asked, beginning=broken.text)
+    request = _job_request(asker, broken.turns, asked, note=note_of(ticket), beginning=broken.text)
     stream = await job_submit(request=request)
     with _cancelled_on_error(stream, "Its message could not be taken up."):
         await in_own_thread(_answer_take_up_store, broken=broken, job_id=stream.job_id)
@@ -191,7 +192,12 @@ def _answer_take_up_store(*, broken: BrokenAnswer, job_id: str) -> None:
 
 
 def _job_request(
-    asker: Asker, turns: Sequence[WireMessage], choice: ModelChoice, *, beginning: str = ""
+    asker: Asker,
+    turns: Sequence[WireMessage],
+    choice: ModelChoice,
+    *,
+    note: str,
+    beginning: str = "",
 ) -> JobRequest:
     contexts = [model.context_tokens for model in router_view().models if choice.may_be(model.name)]
     budget = prompt_budget_bytes(min(contexts, default=CONF.fallback_context_tokens))
@@ -212,6 +218,7 @@ def _job_request(
         may_wait_for_instance=True,
         can_move=True,
         beginning=beginning,
+        keeper_note=note,
     )
 
 

@@ -37,8 +37,8 @@ class Answer:
                 await self._read_some(f"{stream_url}?from={len(self.text)}")
             if self.end is None:
                 await asyncio.sleep(PAUSE_S)
-        assert self.text == self.question
         assert self.end["error"] is None, self.end
+        assert self.text == self.question, (len(self.text), self.text[-20:], self.end)
 
     async def _read_some(self, url: str) -> None:
         async with self.visitor.client.stream("GET", url) as response:
