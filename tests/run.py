@@ -30,6 +30,7 @@ ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/confor
 EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_local.py",
     "tests/acceptance/test_first_hour.py",
+    "tests/acceptance/test_faults.py",
     "tests/acceptance/test_chaos.py",
     "tests/acceptance/test_compose.py",
     "tests/acceptance/test_every_token.py",
