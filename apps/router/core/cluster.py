@@ -221,6 +221,8 @@ class _Batch:
             return  # whoever was the home before has no say
         elif isinstance(event, events.HeartbeatReceived):
             self._close_unknown(event.session)
+        elif isinstance(event, events.LinkBroken) and self.cluster.gateways[source].is_leaving:
+            event = events.LinkBroken(event.session, is_ours=True)
         self._step(with_pseudonyms(event, self.cluster.salt))
 
     def _close_unknown(self, session: str) -> None:
@@ -266,7 +268,7 @@ class _Batch:
         self._adopt([*ended, *running], leaver=gateway)
         for session in list(cluster.state.instances):
             if letters.gateway_of(session) == gateway:
-                self._step(events.LinkBroken(session))
+                self._step(events.LinkBroken(session, is_ours=True))
 
     def _hand_over(self, source: str, job_id: str) -> None:
         """Find a new home for a job, also for one that ended while its home let go of it."""

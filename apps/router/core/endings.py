@@ -75,7 +75,7 @@ def attempt_gone(state: RouterState, event: AttemptLost, now: float) -> list[Eff
         return []
     cancel = CancelAttempt(event.session, job.job_id, job.attempt, "the attempt can't go on")
     outcome = AttemptOutcome.FORGOTTEN
-    return [cancel, *attempt_lost(state, job.job_id, event.session, outcome, now)]
+    return [cancel, *attempt_lost(state, job.job_id, event.session, outcome, now, is_ours=True)]
 
 
 def attempt_late(
@@ -90,12 +90,22 @@ def attempt_late(
 
 
 def attempt_lost(
-    state: RouterState, job_id: str, session: str, outcome: AttemptOutcome, now: float
+    state: RouterState,
+    job_id: str,
+    session: str,
+    outcome: AttemptOutcome,
+    now: float,
+    *,
+    is_ours: bool = False,
 ) -> list[Effect]:
-    """Requeue a job whose instance is gone or has forgotten it; others' jobs stay as they are."""
+    """Requeue a job whose instance is gone or has forgotten it; others' jobs stay as they are.
+
+    An attempt that the site's own processes cost (`is_ours`) does not count.
+    """
     job = state.jobs.get(job_id)
     if job is None or job.session != session:
         return []
+    job.excused_count += is_ours
     ended = record_end(state, job, outcome, now)
     return [*ended, *_requeue(state, job, "the connection to the instance was lost", now)]
 
@@ -177,7 +187,7 @@ def _close_attempt(
 
 
 def _requeue(state: RouterState, job: Job, detail: str, now: float) -> list[Effect]:
-    if job.attempt >= state.settings.max_attempts:
+    if job.attempt - job.excused_count >= state.settings.max_attempts:
         return _give_up(state, job, detail)
     job.move(JobState.QUEUED)
     job.session = None

@@ -50,9 +50,10 @@ class InstanceDraining(Event, frozen=True):
 
 
 class LinkBroken(Event, frozen=True):
-    """A link has ended, for whatever reason."""
+    """A link has ended. `is_ours`: because a process of the site's own stops or has died."""
 
     session: str
+    is_ours: bool = False
 
 
 class JobSubmitted(Event, frozen=True):

@@ -111,11 +111,17 @@ def link_broken(state: RouterState, event: LinkBroken, now: float) -> list[Effec
     instance = state.instances.get(event.session)
     if instance is None:
         return []
-    return remove_instance(state, instance, AttemptOutcome.LINK_LOST, now)
+    outcome = AttemptOutcome.LINK_LOST
+    return remove_instance(state, instance, outcome, now, is_ours=event.is_ours)
 
 
 def remove_instance(
-    state: RouterState, instance: Instance, outcome: AttemptOutcome, now: float
+    state: RouterState,
+    instance: Instance,
+    outcome: AttemptOutcome,
+    now: float,
+    *,
+    is_ours: bool = False,
 ) -> list[Effect]:
     """Forget a link; its jobs wait again, before all others, oldest first."""
     del state.instances[instance.session]
@@ -124,7 +130,7 @@ def remove_instance(
     state.fleet_changed()
     effects: list[Effect] = []
     for job_id in instance.open_jobs:
-        effects += attempt_lost(state, job_id, instance.session, outcome, now)
+        effects += attempt_lost(state, job_id, instance.session, outcome, now, is_ours=is_ours)
     return effects
 
 

@@ -72,6 +72,7 @@ class Job:
     `model_name` is None until it is known which model answers; `asked_model` may be an alias.
     `given_tokens` is what its ended attempts wrote, `last_tokens` the last of them.
     `charged_tokens` is what its user has been charged so far, in weighted tokens.
+    `excused_count` of its attempts were lost with the site's own processes.
     """
 
     job_id: str
@@ -88,6 +89,7 @@ class Job:
     held_at: float | None = None
     state: JobState = JobState.QUEUED
     attempt: int = 0
+    excused_count: int = 0
     session: str | None = None
     owner_id: str | None = None
     has_text: bool = False

@@ -95,3 +95,18 @@ def test_an_attempt_that_cannot_go_on_is_stopped_and_its_job_waits_again_without
     assert effects.RequeueJob("j1") in found
     assert table.state.records["a"].consecutive_failures == 0
     assert table.do(events.AttemptLost("a", "j1", 7)) == []
+
+
+def test_attempts_that_the_sites_own_processes_cost_do_not_count() -> None:
+    table = Table()
+    table.join("x0")
+    table.submit("j1")
+    for number in range(1, 8):
+        table.join(f"x{number}")
+        found = table.do(events.LinkBroken(f"x{number - 1}", is_ours=True))
+        assert assigned(found) == [("j1", f"x{number}", number + 1)]
+    for number in range(8, 10):
+        table.join(f"x{number}")
+        table.do(events.LinkBroken(f"x{number - 1}"))
+    table.join("last")
+    assert refusals(table.do(events.LinkBroken("x9"))) == [("j1", Refusal.INSTANCES_FAILED)]
