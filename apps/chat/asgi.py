@@ -123,7 +123,7 @@ async def _refuse(send: Send, status: int, *headers: tuple[bytes, bytes]) -> Non
 
 async def _live_events(live: RunningAnswer, asker: Asker, offset: int) -> AsyncIterator[bytes]:
     stream = live.stream
-    async for event in stream.read(min(offset, len(stream.text))):
+    async for event in stream.read(offset):
         if not isinstance(event, Ended):
             yield stream_event_bytes(_labelled(event, live.choice))
             continue
@@ -150,7 +150,7 @@ async def _events_of(row: Message, asker: Asker, offset: int) -> AsyncIterator[b
     """
     under_way = await _found(row)
     if under_way is not None and (stream := under_way.stream) is not None:
-        async for event in stream.read(min(offset, len(stream.text))):
+        async for event in stream.read(offset):
             if isinstance(event, Ended):
                 break
             if isinstance(event, Piece):
