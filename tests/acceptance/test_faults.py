@@ -171,15 +171,19 @@ async def test_redis_is_killed_and_nothing_is_lost(
 
 
 async def test_database_is_away_and_nothing_is_lost(stage: Stage, visitors: list[Visitor]) -> None:
-    crowd = Crowd(visitors)
+    *readers, newcomer = visitors
+    crowd = Crowd(readers)
     await crowd.begin()
+    await newcomer.page()
     assert crowd.reading_count
     await act(stage.postgres.stop)
+    refused = await newcomer.try_ask("And me?")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "database_away")
     await asyncio.sleep(20)
     await act(stage.postgres.start)
     await asyncio.sleep(1)
     await crowd.finish()
-    assert crowd.refused["database_away"]
+    assert (await newcomer.try_ask("And me?")).status_code == 201
 
 
 async def test_both_routers_die_and_all_goes_on_by_itself(

@@ -8,10 +8,15 @@ log = logging.getLogger(__name__)
 
 
 async def repeat(act: Callable[[], Awaitable[None]], every_s: float, trouble: str) -> None:
-    """Do something again and again, whatever goes wrong with it."""
+    """Do something again and again, whatever goes wrong with it; say so when it begins."""
+    is_failing = False
     while True:
         await asyncio.sleep(every_s)
         try:
             await act()
         except Exception:  # the rim of the task: a bug must not stop the clock, nor a database away
-            log.exception(trouble)
+            if not is_failing:
+                log.exception(trouble)
+            is_failing = True
+        else:
+            is_failing = False
