@@ -117,9 +117,11 @@ class Homes:
         self.keeper.when_safe(stream, let_go)
 
     def forget_old(self) -> None:
-        """Drop streams that ended a while ago."""
+        """Drop streams that ended, or went to another home, a while ago."""
         now = self.clock()
         for job_id, stream in list(self.streams.items()):
+            if stream.is_moved and stream.ended_at is None:
+                stream.ended_at = now
             if stream.ended_at is not None and now - stream.ended_at > ENDED_STREAM_KEPT_S:
                 del self.streams[job_id]
 

@@ -1,0 +1,111 @@
+"""What a desk with an instance's link says to the homes of its jobs, and keeps for them."""
+
+from apps.router.core import effects, events, letters
+from apps.router.core.events import Event
+from apps.router.core.settings import CoreSettings
+from apps.router.core.values import Offer
+from apps.router.live.link_desk import RESUME_ANSWERED_WITHIN_S, LinkDesk
+from apps.router.live.links import InstanceLink
+from apps.router.ports import Admission
+from motherfluxer_wire.codec import decode_from_router
+from motherfluxer_wire.frames import Chunk, Hello, Model, ResumeOffer, Welcome
+
+LINK = "b.1"
+TINY = Model("tiny", 1024, 512, capabilities=["chat", "continue"])
+
+
+class Rig:
+    """One desk with one link, whose instance offers to go on with a job."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.told: list[Event] = []
+        self.sent: list[tuple[str, letters.Between]] = []
+        self.desk = LinkDesk(
+            own_id="b",
+            clock=lambda: self.now,
+            settings=CoreSettings(),
+            publish=self.told.append,
+            to_home=lambda letter, home: self.sent.append((home, letter)),
+        )
+        admission = Admission(credential_id="c", credential_name="c", operator_email="o@e.org")
+        self.link = InstanceLink(session=LINK, admission=admission)
+        offer = ResumeOffer("j1", 1, 5, "running")
+        hello = Hello("test/1", "one", [TINY], 4, resume=[offer])
+        self.desk.open(self.link, hello, [offer])
+
+    def welcome(self) -> Welcome | None:
+        """Return the welcome if it was sent."""
+        if self.link.outbox.empty():
+            return None
+        text = self.link.outbox.get_nowait()
+        assert isinstance(text, str)
+        frame = decode_from_router(text)
+        assert isinstance(frame, Welcome)
+        return frame
+
+    def join(self) -> None:
+        """Let the router say that the job may go on; its home is "a"."""
+        resumed = (Offer("j1", 1),)
+        self.desk.perform(effects.WelcomeInstance(LINK, resumed, (), homes=("a",)))
+
+    def chunk(self, seq: int) -> None:
+        """Let a piece of the job come."""
+        chunk = Chunk("j1", 1, seq, "x", 1)
+        carried = self.desk.carried(self.link, chunk)
+        assert carried is not None
+        self.desk.send_home(self.link, carried, chunk)
+
+
+def resumed(rig: Rig) -> list[tuple[str, int]]:
+    welcome = rig.welcome()
+    assert welcome is not None
+    return [(one.job, one.from_seq) for one in welcome.resume]
+
+
+async def test_a_job_goes_on_over_a_new_link_from_where_its_home_says() -> None:
+    rig = Rig()
+    rig.join()
+    assert rig.sent == [("a", letters.ResumeAsked(LINK, "j1", 1, 5))]
+    assert rig.welcome() is None
+    rig.desk.resume_answered(letters.ResumeAnswered(LINK, "j1", 1, 3), "a")
+    assert resumed(rig) == [("j1", 3)]
+
+
+async def test_a_home_that_does_not_answer_costs_the_attempt_and_not_the_link() -> None:
+    rig = Rig()
+    rig.join()
+    rig.now += RESUME_ANSWERED_WITHIN_S + 1
+    rig.desk.tick()
+    welcome = rig.welcome()
+    assert welcome is not None
+    assert welcome.drop == ["j1"]
+    assert rig.told[-1] == events.AttemptLost(LINK, "j1", 1)
+
+
+async def test_a_new_home_that_tells_of_itself_counts_as_the_answer() -> None:
+    rig = Rig()
+    rig.join()
+    rig.desk.home_moved("c", letters.HomeMoved(LINK, "j1", 1, 4))
+    assert resumed(rig) == [("j1", 4)]
+    rig.chunk(4)
+    assert rig.sent[-1] == ("c", letters.FromLink(LINK, Chunk("j1", 1, 4, "x", 1)))
+
+
+async def test_a_new_home_gets_again_what_was_not_kept() -> None:
+    rig = Rig()
+    rig.join()
+    rig.desk.resume_answered(letters.ResumeAnswered(LINK, "j1", 1, 0), "a")
+    for seq in range(6):
+        rig.chunk(seq)
+    rig.desk.ack_came(letters.AckToLink(LINK, "j1", 1, 2))
+    rig.sent.clear()
+    rig.desk.home_moved("c", letters.HomeMoved(LINK, "j1", 1, 3))
+    again = [(home, one.frame.seq) for home, one in rig.sent if isinstance(one, letters.FromLink)]
+    assert again == [("c", 3), ("c", 4), ("c", 5)]
+
+
+async def test_a_new_home_hears_of_an_attempt_that_the_link_never_got() -> None:
+    rig = Rig()
+    rig.desk.home_moved("c", letters.HomeMoved(LINK, "j9", 2, 0))
+    assert rig.told[-1] == events.AttemptLost(LINK, "j9", 2)
