@@ -10,6 +10,7 @@ from typing import Final
 from channels.db import database_sync_to_async
 
 from apps.router.core.settings import CoreSettings
+from apps.router.errors import JobRefusedError
 from apps.router.live.runtime import live_gateway
 from apps.router.live.streams import JobStream
 from apps.router.records import selectors as log
@@ -41,7 +42,7 @@ __all__ = [
     "stream_find",
 ]
 
-DECISION_WRITTEN_WITHIN_S: Final = 1.0
+DECISION_WRITTEN_WITHIN_S: Final = 3.0
 DECISION_LOOK_S: Final = 0.1
 
 
@@ -80,10 +81,19 @@ async def decisions_of_job(*, job_id: str) -> list[Attempt]:
     read = database_sync_to_async(log.log_entries_of_job, thread_sensitive=False)
     found = attempts_of(await read(job_id=job_id))
     deadline = time.monotonic() + DECISION_WRITTEN_WITHIN_S
-    while not found and stream_find(job_id=job_id) and time.monotonic() < deadline:
+    while not found and await _has_begun(job_id) and time.monotonic() < deadline:
         await asyncio.sleep(DECISION_LOOK_S)
         found = attempts_of(await read(job_id=job_id))
     return found
+
+
+async def _has_begun(job_id: str) -> bool:
+    """Whether a job is known whose decision can't be far."""
+    try:
+        stream = await live_gateway().follow(job_id)
+    except JobRefusedError:
+        return False
+    return stream is not None and stream.started is not None
 
 
 async def decisions_latest(*, count: int) -> list[Attempt]:
