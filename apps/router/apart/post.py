@@ -96,12 +96,19 @@ class Post:
         """Send a letter to another gateway. Raises PostFullError."""
         if self.is_full:
             raise PostFullError
-        outgoing = self._to_gateways.setdefault(gateway_id, Outgoing())
+        outgoing = self._to_gateways.get(gateway_id)
+        if outgoing is None:
+            # By the clock: higher than before, for one that was gone and is there again.
+            first = time.time_ns() // 1000
+            outgoing = self._to_gateways[gateway_id] = Outgoing(next_number=first)
         outgoing.put(encode_letter(letter))
         self.wake()
 
     def forget(self, gateway_id: str) -> None:
-        """Drop what waits for a gateway that is gone."""
+        """Drop what waits for a gateway that is gone; its own name: the others forgot this one."""
+        if gateway_id == self.gateway_id:
+            self._from = {ROUTER: self._from[ROUTER]} if ROUTER in self._from else {}
+            return
         self._to_gateways.pop(gateway_id, None)
         self._from.pop(gateway_id, None)
 

@@ -74,6 +74,23 @@ async def test_letters_arrive_once_in_order_though_redis_loses_its_data(valkey: 
         assert {source for source, _ in other.between} == {"a"}
 
 
+@pytest.mark.parametrize("knows_of_it", [True, False])
+async def test_a_gateway_that_was_taken_for_dead_hears_the_others_again(
+    valkey: Server, knows_of_it: bool
+) -> None:
+    async with boxes(valkey.url, "a", "b") as (one, other):
+        for number in range(3):
+            one.post.tell_gateway("b", letters.CancelToLink("b.1", f"j{number}", 1, "why"))
+        await until(lambda: len(other.between) == 3, "heard before")
+        one.post.forget("b")
+        if knows_of_it:
+            other.post.forget("b")
+        for number in range(3, 5):
+            one.post.tell_gateway("b", letters.CancelToLink("b.2", f"j{number}", 1, "why"))
+        await until(lambda: len(other.between) == 5, "heard again")
+        assert [letter.job_id for _, letter in other.between] == [f"j{n}" for n in range(5)]  # type: ignore[attr-defined]
+
+
 async def test_the_router_hears_all_gateways_and_is_heard(valkey: Server) -> None:
     async with boxes(valkey.url, "a") as (box,), redis_connected(valkey.url) as redis:
         router, lease = RouterPost(redis), Lease(redis, name="r1", lasts_ms=5000)
