@@ -189,12 +189,12 @@ class ApartGateway(GatewayProcess):
                 log.exception("an effect could not be done")
 
     def _effect_came(self, effect: Effect) -> None:
-        if isinstance(effect, letters.AdoptJob):
+        if (held := self._held.get(getattr(effect, "job_id", ""))) is not None:
+            held.append(effect)
+        elif isinstance(effect, letters.AdoptJob):
             self._adopt_soon(effect)
         elif isinstance(effect, letters.GatewayGone):
             self._gateway_gone(effect.gateway)
-        elif (held := self._held.get(getattr(effect, "job_id", ""))) is not None:
-            held.append(effect)
         else:
             if isinstance(effect, WelcomeInstance):
                 self.viewer.look()
@@ -224,20 +224,31 @@ class ApartGateway(GatewayProcess):
         adoption.add_done_callback(self._adoptions.discard)
 
     async def _adopt(self, effect: letters.AdoptJob) -> None:
-        stream = await self._read_journal(effect.job_id)
+        stream = None
+        try:
+            stream = await self._read_journal(effect.job_id)
+            if stream is not None:
+                self.gateway.homes.adopt(stream, effect)
+        except Exception:  # the rim of the task: one job's trouble must not stop the others
+            log.exception("a job could not be adopted", extra={"job": effect.job_id})
         if stream is None:
             log.error("job lost with its journal", extra={"job": effect.job_id})
             self.router.publish(events.JobCancelled(effect.job_id, "its text is lost"))
-        else:
-            self.gateway.homes.adopt(stream, effect)
         self._effects_came(self._held.pop(effect.job_id, []))
-        if stream is None:
-            return
-        for keeper in ports.answer_keepers.all().values():
-            if await keeper.adopt(stream):
-                break
-        else:
-            self.gateway.cancel(stream.job_id, "nobody reads the answer")
+        if stream is not None:
+            await self._find_keeper(stream)
+
+    async def _find_keeper(self, stream: JobStream) -> None:
+        """Have somebody keep an adopted answer; one that nobody wants is stopped."""
+        try:
+            for keeper in ports.answer_keepers.all().values():
+                if await keeper.adopt(stream):
+                    break
+            else:
+                self.gateway.cancel(stream.job_id, "nobody reads the answer")
+        except Exception:  # the rim of the task
+            log.exception("an adopted answer is not kept", extra={"job": stream.job_id})
+            self.gateway.cancel(stream.job_id, "its answer can't be kept")
         if self.gateway.is_draining and stream.request.can_move:
             self._hand_over(stream)
 

@@ -161,7 +161,8 @@ class RouterProcess:
         if self.cluster is None:
             self.cluster = Cluster(salt=secrets.token_bytes(32))
         while await self._read(block_ms=1):
-            pass
+            if not await self.lease.renew(token):
+                return
         self.token = token
         log.info("router active", extra={"router": self.name, "token": token})
         self.duties.began(self.cluster, self.window.own())
@@ -268,6 +269,9 @@ class RouterProcess:
             witness=self.duties.witness if is_active else None,
         )
         self._read_id = entry.id
+        for mishap in self.cluster.mishaps:
+            log.error("a letter could not be acted on: %s", mishap, extra={"entry": entry.id})
+        self.cluster.mishaps.clear()
         for one in self.window.add(told, self.cluster.now_s):
             if is_active:
                 self.duties.keep(one.effect)

@@ -5,8 +5,9 @@ numbers; so the one that takes over can write again what the other may have fail
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -103,6 +104,7 @@ class Cluster:
     gone: gateways that were taken for dead, by when; one that wakes up goes on with its numbers.
     endings: the last jobs' ends, told again if their gateway dies before its readers saw them.
     takeovers_count: how often another router began to act. `outcomes`: ended attempts by outcome.
+    mishaps: letters that could not be acted on; whoever applies takes them out.
     """
 
     salt: bytes
@@ -117,6 +119,7 @@ class Cluster:
     ticked_at: float | None = None
     takeovers_count: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+    mishaps: list[str] = field(default_factory=list)
 
     def apply(
         self,
@@ -140,10 +143,10 @@ class Cluster:
         if source == ROUTER:
             if self._is_of_active(token):
                 for event in told:
-                    batch.router_said(event)
+                    batch.attempt(batch.router_said, event)
         else:
             for event in batch.news_of(source, number, told):
-                batch.gateway_said(source, event)
+                batch.attempt(partial(batch.gateway_said, source), event)
         return batch.told
 
     @property
@@ -167,6 +170,13 @@ class _Batch:
         self.cluster = cluster
         self.witness = witness
         self.told: list[Addressed] = []
+
+    def attempt(self, act: Callable[[Told], None], event: Told) -> None:
+        """Act on one letter; one that can't be acted on is left out, by every router alike."""
+        try:
+            act(event)
+        except Exception as error:  # noqa: BLE001 # the rim: else it would end each router in turn
+            self.cluster.mishaps.append(f"{type(event).__name__}: {error!r}")
 
     # -- gateways ----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from apps.router.core.cluster import (
     cluster_encode,
 )
 from apps.router.core.effects import Effect
-from apps.router.core.values import Offer, ServiceClass
+from apps.router.core.values import Health, Offer, ServiceClass
 from tests.unit.router.core.board import TINY
 
 A, B, C = "aaaaaaaa", "bbbbbbbb", "cccccccc"
@@ -232,3 +232,13 @@ def test_a_resumed_job_names_its_home() -> None:
 def test_what_is_no_cluster_is_refused(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         cluster_decode(data)
+
+
+def test_a_letter_that_breaks_a_rule_of_the_core_stops_nothing_else() -> None:
+    site = Site(A)
+    site.join(A, "x")
+    site.cluster.state.instances[f"{A}.x"].record.health = Health.GONE  # no way leads on from there
+    told = site.say(A, events.InstanceDraining(f"{A}.x"), letters.GatewayAlive())
+    assert not told
+    assert ["InstanceDraining" in mishap for mishap in site.cluster.mishaps] == [True]
+    assert site.submit(A, "j")
