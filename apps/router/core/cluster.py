@@ -19,6 +19,7 @@ from apps.router.core.letters import Letter
 from apps.router.core.pseudonyms import with_pseudonyms
 from apps.router.core.state import RouterState
 from apps.router.core.step import step
+from apps.router.core.watch import excuse
 
 ROUTER: Final = "router"
 """The source of ticks and of what the active router learns from the database."""
@@ -31,6 +32,9 @@ FORMAT: Final = 1
 
 DEAD_AFTER_S: Final = 3.0
 """A gateway says something each second; one that does not is dead, or as good as that."""
+
+SILENT_AFTER_S: Final = 1.25
+"""What instances say does not come through a gateway that is silent: they are not blamed."""
 
 STALL_S: Final = 1.0
 """Ticks come every 0.25 s. After a longer pause nobody is blamed for what could not be read."""
@@ -259,6 +263,15 @@ class _Batch:
         for gateway, place in list(cluster.gateways.items()):
             if now - place.heard_at > DEAD_AFTER_S:
                 self._remove(gateway)
+        silent = {
+            gateway
+            for gateway, place in cluster.gateways.items()
+            if now - place.heard_at > SILENT_AFTER_S
+        }
+        if silent and before is not None:
+            links = cluster.state.instances.values()
+            theirs = [one for one in links if letters.gateway_of(one.session) in silent]
+            excuse(cluster.state, theirs, now - before, now)
         for gateway, place in list(cluster.gone.items()):
             if now - place.heard_at > GONE_KEPT_S:
                 del cluster.gone[gateway]

@@ -242,3 +242,16 @@ def test_a_letter_that_breaks_a_rule_of_the_core_stops_nothing_else() -> None:
     assert not told
     assert ["InstanceDraining" in mishap for mishap in site.cluster.mishaps] == [True]
     assert site.submit(A, "j")
+
+
+def test_instances_of_a_gateway_that_dies_are_not_blamed() -> None:
+    site = Site(A, B)
+    site.join(A, "x")
+    site.submit(A, "j")
+    attempt = site.cluster.state.jobs["j"].attempt
+    site.say(A, events.JobProgressed("j", attempt, 1))
+    site.join(B, "y")
+    site.wait(4, silent=[A])
+    job = site.cluster.state.jobs["j"]
+    assert not job.failures
+    assert (job.session, job.attempt, job.excused_count) == (f"{B}.y", 2, 1)
