@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from apps.router.apart import keys
-from apps.router.apart.connection import AWAY, Pause, redis_connected
+from apps.router.apart.connection import AWAY, Pause, cancelled, redis_connected
 from apps.router.apart.letter_codec import BETWEEN, EFFECTS, encode_letter
 from apps.router.apart.numbering import Incoming, Outgoing
 from apps.router.core.effects import Effect
@@ -31,7 +31,6 @@ ROUTER: Final = "router"
 ALIVE_EVERY_S: Final = 1.0
 INBOX_KEPT_S: Final = 120
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
-STOP_STEP_S: Final = 0.1
 INBOX_MOST: Final = 100_000
 READ_COUNT: Final = 256
 BLOCK_MS: Final = 1000
@@ -132,11 +131,7 @@ class Post:
             async with asyncio.timeout(within_s):
                 self.wake()
                 await self._idle.wait()
-        # More than once: redis' client loses a cancellation that comes with an answer.
-        while running := [task for task in self._tasks if not task.done()]:
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running, timeout=STOP_STEP_S)
+        await cancelled(self._tasks)
 
     # -- writing -------------------------------------------------------------------------------
 
