@@ -269,14 +269,22 @@ class _Batch:
             if now - place.heard_at > SILENT_AFTER_S
         }
         if silent and before is not None:
-            links = cluster.state.instances.values()
-            theirs = [one for one in links if letters.gateway_of(one.session) in silent]
-            excuse(cluster.state, theirs, now - before, now)
+            self._excuse(silent, now - before)
         for gateway, place in list(cluster.gone.items()):
             if now - place.heard_at > GONE_KEPT_S:
                 del cluster.gone[gateway]
         if cluster.endings and now - cluster.endings[0].at > ENDINGS_KEPT_S:
             cluster.endings = [one for one in cluster.endings if not _is_old(one, now)]
+
+    def _excuse(self, silent: set[str], seconds: float) -> None:
+        """Blame no instance for what may not have come through its gateway or a job's home."""
+        state, homes, now = self.cluster.state, self.cluster.homes, self.cluster.now_s
+        for instance in state.instances.values():
+            if letters.gateway_of(instance.session) in silent:
+                instance.last_heard_at = now
+        for job in state.jobs.values():
+            if homes.get(job.job_id) in silent or letters.gateway_of(job.session or "") in silent:
+                excuse(state, job, seconds, now)
 
     # -- homes -------------------------------------------------------------------------------
 
@@ -324,6 +332,7 @@ class _Batch:
         session = job.session if job else None
         if job:
             job.shown_place = None  # its readers hear it from another one
+            excuse(cluster.state, job, SILENT_AFTER_S, cluster.now_s)
         if session and letters.gateway_of(session) not in cluster.gateways:
             session = None
         self._tell(home, letters.AdoptJob(job_id, job.attempt if job else 0, session))

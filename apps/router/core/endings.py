@@ -120,11 +120,13 @@ def attempt_failed_with(
 ) -> list[Effect]:
     """Blame the instance for now, and try another; without one the job ends.
 
-    One that pauses is waited for as well, and is blamed once however many jobs it had.
+    One that pauses is waited for as well, and is blamed once however many jobs it had. Of a pause
+    that is over one may hear later than of its end.
     """
-    is_counted = not instance.is_pause_blamed
-    instance.is_pause_blamed = instance.is_paused
-    job.failures.append(Failure(instance.instance_id, outcome, is_counted=is_counted))
+    is_past = job.running is not None and job.running.started_at < instance.serves_since
+    is_counted = not (instance.is_pause_blamed and (instance.is_paused or is_past))
+    instance.is_pause_blamed = instance.is_paused or is_past
+    job.failures.append(Failure(instance.instance_id, outcome, is_past, is_counted))
     if is_counted:
         if job.running is not None:
             learning.failed(state, instance, job.running, now)

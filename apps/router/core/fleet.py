@@ -20,12 +20,15 @@ _REPLACED = 4002
 
 
 def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> list[Effect]:
-    """Take an instance in, and take up again what it still holds and nobody else got."""
+    """Take an instance in, and take up again what it still holds and nobody else got.
+
+    A link that it replaces may have been lost with one of the site's own processes.
+    """
     effects: list[Effect] = []
     for older in list(state.instances.values()):
         if older.instance_id == event.instance_id:
             effects.append(CloseLink(older.session, _REPLACED, "a newer connection replaced this"))
-            effects += remove_instance(state, older, AttemptOutcome.LINK_LOST, now)
+            effects += remove_instance(state, older, AttemptOutcome.LINK_LOST, now, is_ours=True)
     instance = Instance(
         session=event.session,
         record=_record(state, event),
@@ -50,10 +53,10 @@ def instance_changed(state: RouterState, event: InstanceChanged, now: float) -> 
     """
     if instance := state.instances.get(event.session):
         models = _by_name(event.models)
-        if not models:
-            instance.paused = instance.usual_models
-        elif instance.is_paused:
-            _end_pause(state, instance)
+        if models and instance.is_paused:
+            _end_pause(state, instance, now)
+        elif not models and not instance.is_paused:
+            instance.paused, instance.is_pause_blamed = instance.models, False
         instance.models = models
         instance.slots = event.slots
         instance.last_heard_at = now
@@ -147,8 +150,8 @@ def _record(state: RouterState, event: InstanceJoined) -> InstanceRecord:
     return record
 
 
-def _end_pause(state: RouterState, instance: Instance) -> None:
-    instance.paused, instance.is_pause_blamed = {}, False
+def _end_pause(state: RouterState, instance: Instance, now: float) -> None:
+    instance.paused, instance.serves_since = {}, now
     for job in state.jobs.values():
         for failure in job.failures:
             failure.is_past = failure.is_past or failure.instance_id == instance.instance_id

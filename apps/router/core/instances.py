@@ -63,8 +63,8 @@ class Instance:
     """One connected instance. `open_jobs` (job to attempt) is the only count of its load.
 
     A cancelled job stays open until the instance has said that it stopped. `paused` is what it
-    served before it paused, empty while it serves; `is_pause_blamed`: the pause has counted as a
-    failure.
+    served before it paused, empty while it serves; `serves_since`: when its last pause ended;
+    `is_pause_blamed`: that pause has counted as a failure.
     """
 
     session: str
@@ -78,6 +78,7 @@ class Instance:
     missing_heartbeats: dict[str, int] = field(default_factory=dict)
     last_assigned: int = 0
     paused: dict[str, ServedModel] = field(default_factory=dict)
+    serves_since: float = 0.0
     is_pause_blamed: bool = False
 
     @property

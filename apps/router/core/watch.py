@@ -48,17 +48,13 @@ def _was_router_away(state: RouterState, now: float) -> bool:
     return True
 
 
-def excuse(state: RouterState, instances: list[Instance], seconds: float, now: float) -> None:
-    """Blame nobody for a time in which the site's own process may not have passed on a word."""
-    sessions = {instance.session for instance in instances}
-    for instance in instances:
-        instance.last_heard_at = now
-    for job in state.jobs.values():
-        if job.session in sessions and job.running is not None:
-            job.running.expected_at += seconds
-            job.running.due_at += seconds
-            if job.running.progressed_at is not None:
-                job.running.progressed_at = now
+def excuse(state: RouterState, job: Job, seconds: float, now: float) -> None:
+    """Blame nobody for a time in which a job's progress may not have been passed on."""
+    if job.running is not None:
+        job.running.expected_at += seconds
+        job.running.due_at += seconds
+        if job.running.progressed_at is not None:
+            job.running.progressed_at = now
 
 
 def _late_jobs(state: RouterState, instance: Instance, now: float) -> list[Effect]:

@@ -255,3 +255,24 @@ def test_instances_of_a_gateway_that_dies_are_not_blamed() -> None:
     job = site.cluster.state.jobs["j"]
     assert not job.failures
     assert (job.session, job.attempt, job.excused_count) == (f"{B}.y", 2, 1)
+
+
+def test_nobody_is_blamed_for_progress_that_a_dying_home_did_not_report() -> None:
+    site = Site(A, B)
+    site.join(B, "y")
+    site.submit(A, "j")
+    site.say(A, events.JobProgressed("j", 1, 1))
+    told = site.wait(6, silent=[A])
+    assert "AdoptJob" in kinds(to(B, told))
+    job = site.cluster.state.jobs["j"]
+    assert (job.session, job.attempt, job.failures) == (f"{B}.y", 1, [])
+
+
+def test_a_link_that_comes_anew_before_its_gateway_is_known_to_be_dead_costs_no_attempt() -> None:
+    site = Site(A, B)
+    site.join(A, "x")
+    site.submit(B, "j")
+    for gateway in (B, A) * 3:
+        site.say(gateway, events.InstanceJoined(f"{gateway}.x", "x", "x", (TINY,), 4))
+    job = site.cluster.state.jobs["j"]
+    assert (job.session, job.attempt) == (f"{A}.x", 7)

@@ -97,6 +97,22 @@ def test_failure_before_the_pause_does_not_rule_out_the_engine_made_anew() -> No
     assert (board.owner("j1"), board.owner("j2")) == (first, other)
 
 
+def test_failures_that_are_heard_of_after_the_pause_are_of_the_engine_before() -> None:
+    board = board_with("a", slots=8)
+    begin(board, "j1", "j2")
+    board.tick(1.0)
+    announce(board, "a", ())
+    announce(board, "a", [TINY])
+    for job_id in ("j1", "j2"):
+        board.fail(job_id)
+        assert board.owner(job_id) == "a"
+    assert board.record("a").consecutive_failures == 1
+    board.tick(1.0)
+    board.fail("j1")
+    assert board.refusal("j1") is not None
+    assert board.record("a").consecutive_failures == 2
+
+
 def test_three_attempts_in_all_stay_the_bound() -> None:
     board = board_with("a")
     begin(board, "j1")
