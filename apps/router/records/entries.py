@@ -72,6 +72,11 @@ class Entry(Struct, frozen=True, kw_only=True, tag_field="kind"):
         """The job that it is about, or "" if it is about none."""
         return ""
 
+    @property
+    def attempt(self) -> int:
+        """Which of the job's attempts it is about, or 0 if it is about none."""
+        return 0
+
 
 class DecisionEntry(Entry, frozen=True, kw_only=True, tag="decision"):
     """An instance got a job."""
@@ -83,6 +88,11 @@ class DecisionEntry(Entry, frozen=True, kw_only=True, tag="decision"):
         """The job that was decided about."""
         return self.decision.job_id
 
+    @property
+    def attempt(self) -> int:
+        """The attempt that was begun."""
+        return self.decision.attempt
+
 
 class EndedEntry(Entry, frozen=True, kw_only=True, tag="ended"):
     """An attempt ended."""
@@ -93,6 +103,11 @@ class EndedEntry(Entry, frozen=True, kw_only=True, tag="ended"):
     def job_id(self) -> str:
         """The job whose attempt ended."""
         return self.ended.job_id
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that ended."""
+        return self.ended.attempt
 
 
 class LostEntry(Entry, frozen=True, kw_only=True, tag="lost"):

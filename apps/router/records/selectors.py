@@ -39,8 +39,7 @@ def log_entries_of_job(*, job_id: str) -> list[AnyEntry]:
 def log_kinds_of_jobs(*, job_ids: Collection[str]) -> set[tuple[str, str, int]]:
     """Return for each entry of some jobs the job, the kind and the attempt."""
     rows = LogEntry.objects.filter(job_id__in=job_ids)
-    found = ((row, read_body(row.body)) for row in rows)
-    return {(row.job_id, row.kind, getattr(body, "attempt", 0)) for row, body in found}
+    return {(row.job_id, row.kind, read_body(row.body).attempt) for row in rows}
 
 
 def log_latest_decisions(*, count: int) -> list[AnyEntry]:
