@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from channels.db import database_sync_to_async
@@ -14,9 +15,10 @@ from apps.router.core.effects import Effect, RecordAttemptEnd, RecordDecision
 from apps.router.core.events import CatalogChanged, Event, ModelsKnown
 from apps.router.core.values import AttemptEnded, Decision
 from apps.router.live.catalog_reading import catalog_event, catalog_routing
-from apps.router.live.decisions import DecisionRecord
 from apps.router.live.event_recorder import EventRecorder
+from apps.router.live.log_writer import LogWriter
 from apps.router.live.runtime import recorder_of
+from apps.router.records.entries import Recorded
 from apps.router.records.selectors import log_kinds_of_jobs
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class ActiveDuties:
     """Begins with the lease and ends with it. The database may be away: it is tried again."""
 
     def __init__(self) -> None:
-        self._decisions = DecisionRecord()
+        self._log = LogWriter()
         self._recorder: EventRecorder | None = None
         self._catalog: CatalogChanged | None = None
         self._known_models: frozenset[str] = frozenset()
@@ -47,13 +49,13 @@ class ActiveDuties:
 
     def began(self, cluster: Cluster, last: list[Effect]) -> None:
         """Take up the duties."""
-        self._decisions = DecisionRecord()
+        self._log = LogWriter()
         self._recorder = recorder_of(cluster.state)
         self._catalog, self._known_models, self._shown = None, frozenset(), None
         works: list[Coroutine[Any, Any, None]] = [
-            self._decisions.writer.run(),
+            self._log.run(),
             self._read_database(),
-            self._add_unwritten(self._decisions, last),
+            self._add_unwritten(self._log, last),
         ]
         if self._recorder:
             works.append(self._recorder.run())
@@ -64,7 +66,7 @@ class ActiveDuties:
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        ending = asyncio.create_task(self._flush(self._decisions, self._recorder))
+        ending = asyncio.create_task(self._flush(self._log, self._recorder))
         self._endings.add(ending)
         self._recorder = None
 
@@ -75,7 +77,7 @@ class ActiveDuties:
     def keep(self, effect: Effect) -> None:
         """Keep a decision or an attempt's end."""
         if (what := _recorded(effect)) is not None:
-            self._decisions.add(what)
+            self._log.put(Recorded(datetime.now(UTC), what))
 
     def news(self, cluster: Cluster) -> list[Event]:
         """Return what the core has yet to hear of models and the catalog."""
@@ -125,7 +127,7 @@ class ActiveDuties:
             await asyncio.sleep(CATALOG_CHECK_S)
 
     @staticmethod
-    async def _add_unwritten(decisions: DecisionRecord, last: list[Effect]) -> None:
+    async def _add_unwritten(writer: LogWriter, last: list[Effect]) -> None:
         """Add what the router before decided last and may not have written."""
         found = [what for effect in last if (what := _recorded(effect)) is not None]
         read = database_sync_to_async(log_kinds_of_jobs, thread_sensitive=False)
@@ -139,12 +141,12 @@ class ActiveDuties:
             for what in found:
                 kind = "decision" if isinstance(what, Decision) else "ended"
                 if (what.job_id, kind, what.attempt) not in written:
-                    decisions.add(what)
+                    writer.put(Recorded(datetime.now(UTC), what))
             return
 
     @staticmethod
-    async def _flush(decisions: DecisionRecord, recorder: EventRecorder | None) -> None:
-        await decisions.writer.flush()
+    async def _flush(writer: LogWriter, recorder: EventRecorder | None) -> None:
+        await writer.flush()
         if recorder:
             await recorder.flush()
 

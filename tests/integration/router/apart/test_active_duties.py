@@ -1,6 +1,7 @@
-"""What the active router writes into the database and learns from it."""
+"""What the active router writes into the database and learns from it, and what it lets go of."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,9 +13,9 @@ from apps.router import ports
 from apps.router.apart import duties
 from apps.router.apart.duties import ActiveDuties
 from apps.router.core.cluster import Cluster
-from apps.router.core.effects import Effect, RecordAttemptEnd, RecordDecision
+from apps.router.core.effects import Effect, RecordAttemptEnd, RecordDecision, RequeueJob
 from apps.router.core.events import CatalogChanged, ModelsKnown
-from apps.router.core.values import Alias, AliasTarget
+from apps.router.core.values import Alias, AliasTarget, Decision
 from apps.router.models import LogEntry
 from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
 from apps.router.records import services
@@ -93,6 +94,23 @@ def effects_of(*job_ids: str) -> list[Effect]:
 @sync_to_async
 def written() -> list[tuple[str, str]]:
     return sorted(LogEntry.objects.values_list("job_id", "kind"))
+
+
+def decisions_in_memory() -> int:
+    gc.collect()
+    return sum(isinstance(one, Decision) for one in gc.get_objects())
+
+
+async def test_what_it_is_to_keep_is_written_and_then_let_go_of() -> None:
+    before = decisions_in_memory()
+    async with acting([]) as (active, _):
+        for number in range(50):
+            for effect in effects_of(f"j{number:02}"):
+                active.keep(effect)
+        active.keep(RequeueJob("j1"))
+        assert decisions_in_memory() == before + 50
+        await until(lambda: decisions_in_memory() == before)
+    assert len(await written()) == 100
 
 
 async def test_what_waits_when_it_ends_is_written() -> None:
