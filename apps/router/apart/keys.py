@@ -1,4 +1,4 @@
-"""The names of what stands in Redis. Pure."""
+"""The names of what stands in Redis, and how long and how much of it. Pure."""
 
 from typing import Final
 
@@ -8,6 +8,12 @@ FENCE: Final = "mf:fence"
 SNAPSHOT: Final = "mf:snapshot"
 VIEW: Final = "mf:view"
 VIEW_VERSION: Final = "mf:view:version"
+
+INBOX_KEPT_S: Final = 120
+"""Inboxes end by themselves so long after the last that their gateway, or who writes, said."""
+
+INBOX_MOST: Final = 100_000
+"""More letters than that no gateway catches up with; the oldest go."""
 
 
 def inbox(gateway_id: str) -> str:

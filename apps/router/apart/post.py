@@ -9,6 +9,7 @@ are numbered, so each arrives once.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
@@ -18,8 +19,10 @@ from redis.asyncio.client import Pipeline
 
 from apps.router.apart import keys
 from apps.router.apart.connection import AWAY, Pause, cancelled, redis_connected
+from apps.router.apart.keys import INBOX_KEPT_S, INBOX_MOST
 from apps.router.apart.letter_codec import BETWEEN, EFFECTS, encode_letter
 from apps.router.apart.numbering import Incoming, Outgoing
+from apps.router.core.cluster import ROUTER
 from apps.router.core.effects import Effect
 from apps.router.core.events import Event
 from apps.router.core.letters import Between, GatewayAlive, Letter
@@ -27,11 +30,8 @@ from apps.router.errors import PostFullError
 
 log = logging.getLogger(__name__)
 
-ROUTER: Final = "router"
 ALIVE_EVERY_S: Final = 1.0
-INBOX_KEPT_S: Final = 120
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
-INBOX_MOST: Final = 100_000
 READ_COUNT: Final = 256
 BLOCK_MS: Final = 1000
 
@@ -63,6 +63,7 @@ class Post:
         self._url = redis_url
         self._to_router = Outgoing()
         self._to_gateways: dict[str, Outgoing] = {}
+        self._kept_at: dict[str, float] = {}
         self._from: dict[str, Incoming] = {}
         self._writers: list[Writer] = []
         self._has_work = asyncio.Event()
@@ -109,6 +110,7 @@ class Post:
             self._from = {ROUTER: self._from[ROUTER]} if ROUTER in self._from else {}
             return
         self._to_gateways.pop(gateway_id, None)
+        self._kept_at.pop(gateway_id, None)
         self._from.pop(gateway_id, None)
 
     def add_writer(self, writer: Writer) -> None:
@@ -187,10 +189,20 @@ class Post:
                 else:
                     pipe.xadd(keys.inbox(gateway_id), fields, maxlen=INBOX_MOST)
             marks.append((outgoing, begin, len(pipe.command_stack)))
+            if gateway_id != ROUTER and len(pipe.command_stack) > begin:
+                self._keep_for_a_while(pipe, gateway_id)
         return marks
+
+    def _keep_for_a_while(self, pipe: "Pipeline[bytes]", gateway_id: str) -> None:
+        """Have an inbox end by itself, once a second: its gateway may have died for good."""
+        now = time.monotonic()
+        if now - self._kept_at.get(gateway_id, -math.inf) >= ALIVE_EVERY_S:
+            self._kept_at[gateway_id] = now
+            pipe.expire(keys.inbox(gateway_id), INBOX_KEPT_S)
 
     def _lost(self) -> None:
         self._is_lost = False
+        self._kept_at.clear()
         for outgoing in (self._to_router, *self._to_gateways.values()):
             outgoing.lost()
         for writer in self._writers:

@@ -11,33 +11,33 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from apps.router.apart import keys
+from apps.router.apart.keys import INBOX_KEPT_S, INBOX_MOST
 from apps.router.apart.letter_codec import TOLD
+from apps.router.core.cluster import ROUTER
 from apps.router.core.events import Event
 from apps.router.core.letters import Letter
 
-ROUTER: Final = "router"
 READ_COUNT: Final = 512
-INBOX_MOST: Final = 100_000
 VIEW_KEPT_MS: Final = 15_000
 
 # KEYS: lease, events, snapshot, view, the view's version, inboxes. ARGV: the lease's mark, token,
 # letters of the router's own ("": none), snapshot, view, its version, how long a view is of use in
-# ms, the id that older events may go before, the most that an inbox holds, then for each inbox a
-# first number and letters. Returns 0 when the lease is not the writer's. An inbox ends by itself
-# unless its gateway renews it.
+# ms, the id that older events may go before, the most that an inbox holds, for how many s, the
+# name of the source, then for each inbox a first number and letters. Returns 0 when the lease is
+# not the writer's. An inbox ends by itself unless its gateway renews it.
 _WRITE: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
 if ARGV[3] ~= '' then
-  redis.call('XADD', KEYS[2], '*', 's', 'router', 't', ARGV[2], 'n', '0', 'b', ARGV[3])
+  redis.call('XADD', KEYS[2], '*', 's', ARGV[11], 't', ARGV[2], 'n', '0', 'b', ARGV[3])
 end
 for i = 6, #KEYS do
-  local at = 10 + 2 * (i - 6)
+  local at = 12 + 2 * (i - 6)
   redis.call('XADD', KEYS[i], 'MAXLEN', '~', ARGV[9], '*',
-    's', 'router', 't', ARGV[2], 'n', ARGV[at], 'b', ARGV[at + 1])
+    's', ARGV[11], 't', ARGV[2], 'n', ARGV[at], 'b', ARGV[at + 1])
   if redis.call('TTL', KEYS[i]) == -1 then
-    redis.call('EXPIRE', KEYS[i], 120)
+    redis.call('EXPIRE', KEYS[i], ARGV[10])
   end
 end
 if ARGV[4] ~= '' then
@@ -113,7 +113,7 @@ class RouterPost:
         names += [keys.inbox(gateway) for gateway, _, _ in writing.effects]
         arguments: list[str | int | bytes] = [
             *(mark, token, writing.own, writing.snapshot, writing.view, writing.view_version),
-            *(VIEW_KEPT_MS, writing.trim_before, INBOX_MOST),
+            *(VIEW_KEPT_MS, writing.trim_before, INBOX_MOST, INBOX_KEPT_S, ROUTER),
         ]
         for _, first, payload in writing.effects:
             arguments += (first, payload)

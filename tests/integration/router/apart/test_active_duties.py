@@ -18,7 +18,7 @@ from apps.router.core.events import CatalogChanged, ModelsKnown
 from apps.router.core.values import Alias, AliasTarget, Decision
 from apps.router.models import LogEntry
 from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
-from apps.router.records import services
+from apps.router.records import selectors, services
 from apps.router.records.entries import Recorded
 from tests.unit.router.records.samples import BEGUN, decision, ended
 
@@ -125,7 +125,7 @@ async def test_what_the_router_before_had_not_written_is_added_once(
 ) -> None:
     half, none = decision("half"), decision("none")
     await sync_to_async(services.log_append)(recorded=[Recorded(BEGUN, half)])
-    read, asked = duties.log_kinds_of_jobs, []
+    read, asked = selectors.log_kinds_of_jobs, []
 
     def away_at_first(**what: set[str]) -> set[tuple[str, str, int]]:
         asked.append(what)

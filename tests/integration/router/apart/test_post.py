@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from apps.router.apart import keys
 from apps.router.apart.connection import redis_connected
+from apps.router.apart.keys import INBOX_KEPT_S
 from apps.router.apart.lease import Lease
 from apps.router.apart.letter_codec import encode_letter
 from apps.router.apart.numbering import batch_payload
@@ -146,3 +148,28 @@ async def test_a_gateway_that_is_silent_says_that_it_lives(valkey: Server) -> No
         [entry] = await RouterPost(redis).read("0", block_ms=4000)
         assert entry.letters == [letters.GatewayAlive()]
         assert await redis.ttl("mf:in:a") in (-2, *range(1, 121))
+
+
+async def ends_by_itself(url: str, inbox: str) -> None:
+    async with redis_connected(url) as redis, asyncio.timeout(20):
+        while not 0 < await redis.ttl(inbox) <= INBOX_KEPT_S:  # noqa: ASYNC110 # as above
+            await asyncio.sleep(0.01)
+
+
+async def test_inbox_of_a_gateway_that_died_for_good_ends_by_itself(valkey: Server) -> None:
+    async with boxes(valkey.url, "a") as (box,):
+        for number in range(2):
+            box.post.tell_gateway("b", letters.CancelToLink("b.1", f"j{number}", 1, "why"))
+            await ends_by_itself(valkey.url, keys.inbox("b"))
+            valkey.kill9()
+            valkey.start()
+
+
+async def test_who_is_told_by_a_router_has_an_inbox_that_ends_by_itself(valkey: Server) -> None:
+    async with redis_connected(valkey.url) as redis:
+        lease = Lease(redis, name="r1", lasts_ms=5000)
+        token = await lease.take()
+        assert token is not None
+        writing = Writing(effects=[("b", 0, batch_payload([encode_letter(place(1))]))])
+        assert await RouterPost(redis).write(lease.mark(token), token, writing)
+    await ends_by_itself(valkey.url, keys.inbox("b"))
