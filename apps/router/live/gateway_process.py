@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ CREDENTIAL_CHECK_S: Final = 0.4
 USAGE_WRITE_S: Final = 1.0
 
 
-class GatewayProcess:
+class GatewayProcess(ABC):
     """The gateway of this process, with the records that are kept of its links."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -45,13 +46,13 @@ class GatewayProcess:
         except Exception:  # the rim: the database may be away, and the process ends all the same
             log.exception("what keys used in the last second was not written")
 
+    @abstractmethod
     async def drain(self, timeout_s: float) -> None:
         """Get ready to stop, within a time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def view(self) -> RouterView:
         """Return what the router sees."""
-        raise NotImplementedError
 
     def trouble(self) -> str | None:
         """Return in words why this process should get no requests now; None: it should."""
