@@ -6,6 +6,7 @@ writes the last effects once more, and goes on; gateways leave out what they had
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from apps.router.apart.connection import AWAY, Pause
 from apps.router.apart.lease import Lease
 from apps.router.apart.letter_codec import encode_letter
 from apps.router.apart.numbering import batch_payload
-from apps.router.apart.router_post import Entry, RouterPost, Writing
+from apps.router.apart.router_post import READ_COUNT, Entry, RouterPost, Writing
 from apps.router.apart.snapshots import BEGINNING, is_after, snapshot_decode, snapshot_encode
 from apps.router.apart.window import Window
 from apps.router.core.cluster import Cluster, Witness
@@ -29,7 +30,7 @@ RENEW_S: Final = 0.5
 TAKE_S: Final = 0.2
 SNAPSHOT_S: Final = 10.0
 STALE_S: Final = 5.0
-"""A standby that has not read for so long may have missed what was trimmed meanwhile."""
+"""What is younger is never trimmed; who was at the stream's end within it has missed nothing."""
 
 
 class Duties(Protocol):
@@ -94,7 +95,7 @@ class RouterProcess:
         self.token: int | None = None
         self.window = Window()
         self._read_id = BEGINNING
-        self._read_at = 0.0
+        self._at_end_at = -math.inf
         self._snapshot_id = ""
         self._shown_instances: frozenset[str] = frozenset()
         self._ticks, self._renewals = Due(TICK_S), Due(RENEW_S)
@@ -128,31 +129,29 @@ class RouterProcess:
     # -- standby -----------------------------------------------------------------------------
 
     async def _stand_by(self) -> None:
-        now = time.monotonic()
-        if now - self._read_at > STALE_S:
+        if self.cluster is None:
             await self._load()
-        if self._takes.is_now(now):
+        if self._takes.is_now(time.monotonic()):
             token = await self.lease.take()
             if token is not None:
                 await self._take_over(token)
                 return
         if self.cluster is None:
             await asyncio.sleep(TAKE_S)
-            await self._load()
         else:
             await self._read(block_ms=int(TAKE_S * 1000))
 
-    async def _load(self) -> None:
-        """Begin from the snapshot, unless what is in memory is younger."""
+    async def _load(self) -> bool:
+        """Begin from the snapshot, unless what is in memory is younger; return whether it did."""
         data = await self.post.snapshot()
         found = snapshot_decode(data) if data else None
-        if found and (self.cluster is None or is_after(found[0], self._read_id)):
-            self._read_id, self.cluster = found
-            self.window = Window()
-            log.info(
-                "router begins from a snapshot", extra={"router": self.name, "entry": found[0]}
-            )
-        self._read_at = time.monotonic()
+        if found is None or not (self.cluster is None or is_after(found[0], self._read_id)):
+            return False
+        self._read_id, self.cluster = found
+        self.window = Window()
+        self._at_end_at = -math.inf
+        log.info("router begins from a snapshot", extra={"router": self.name, "entry": found[0]})
+        return True
 
     async def _take_over(self, token: int) -> None:
         """Become the active router: catch up, and write the last effects once more."""
@@ -245,16 +244,31 @@ class RouterProcess:
 
     async def _read(self, *, block_ms: int) -> bool:
         """Apply what has come; return whether anything had."""
+        now = time.monotonic()
         try:
             entries = await self.post.read(self._read_id, block_ms=block_ms)
+            if self.token is None and await self._has_missed(now) and await self._load():
+                return True
         except AWAY:
+            self._at_end_at = -math.inf
             if self.token is not None:
                 self._lost()
             raise
-        self._read_at = time.monotonic()
+        if len(entries) < READ_COUNT:
+            self._at_end_at = now
         for entry in entries:
             self._apply(entry)
         return bool(entries)
+
+    async def _has_missed(self, now: float) -> bool:
+        """Whether entries may have been trimmed before this standby read them."""
+        if now - self._at_end_at < STALE_S or self._read_id == BEGINNING:
+            return False
+        first_id = await self.post.first_id()
+        if first_id is None or not is_after(first_id, self._read_id):
+            return False
+        log.warning("entries were trimmed unread", extra={"router": self.name, "first": first_id})
+        return True
 
     def _apply(self, entry: Entry) -> None:
         if self.cluster is None:

@@ -102,6 +102,11 @@ class RouterPost:
         found = await self._redis.xread({keys.EVENTS: after_id}, count=READ_COUNT, block=block_ms)
         return [_entry(row_id, fields) for _, rows in found or () for row_id, fields in rows]
 
+    async def first_id(self) -> str | None:
+        """Return the id of the oldest entry; None when there is none."""
+        rows = await self._redis.xrange(keys.EVENTS, count=1)
+        return rows[0][0].decode() if rows else None
+
     async def snapshot(self) -> bytes | None:
         """Return the last snapshot that was written."""
         data: bytes | None = await self._redis.get(keys.SNAPSHOT)

@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from apps.router.apart import keys, router
 from apps.router.apart.connection import redis_connected
 from apps.router.apart.lease import Lease
 from apps.router.apart.post import Post
 from apps.router.apart.router import RouterProcess
-from apps.router.apart.router_post import RouterPost
+from apps.router.apart.router_post import Entry, RouterPost
+from apps.router.apart.snapshots import is_after
 from apps.router.core import effects, events, letters
 from apps.router.core.cluster import Cluster
 from apps.router.core.effects import Effect
@@ -79,6 +82,21 @@ class Gateway:
         return [one.job_id for one in self.effects if isinstance(one, effects.AssignJob)]
 
 
+class HeldPost(RouterPost):
+    """Reads nothing while it is held, as a process that does not come to run."""
+
+    def __init__(self, redis: "Redis[bytes]") -> None:
+        super().__init__(redis)
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+        self.is_held = False
+
+    async def read(self, after_id: str, *, block_ms: int) -> list[Entry]:
+        self.is_held = not self.may_read.is_set()
+        await self.may_read.wait()
+        return await super().read(after_id, block_ms=block_ms)
+
+
 @asynccontextmanager
 async def routers(url: str, *names: str) -> AsyncIterator[list[RouterProcess]]:
     async with contextlib.AsyncExitStack() as stack:
@@ -87,7 +105,7 @@ async def routers(url: str, *names: str) -> AsyncIterator[list[RouterProcess]]:
             redis = await stack.enter_async_context(redis_connected(url))
             found.append(
                 RouterProcess(
-                    post=RouterPost(redis),
+                    post=HeldPost(redis),
                     lease=Lease(redis, name=name, lasts_ms=1000),
                     name=name,
                     duties=NoDuties(),
@@ -165,4 +183,43 @@ async def test_redis_that_lost_its_data_takes_nothing_from_the_routers(
         assert active is not None
         assert active.cluster is not None
         assert len(active.cluster.state.jobs) == 60
+        await gateway.post.stop(within_s=5)
+
+
+async def trimmed_beyond_now(url: str) -> None:
+    """Return when nothing that stands in the stream now stands there any more."""
+    async with redis_connected(url) as redis, asyncio.timeout(20):
+        [(newest, _)] = await redis.xrevrange(keys.EVENTS, count=1)
+        while not is_after(await RouterPost(redis).first_id() or "0", newest.decode()):  # noqa: ASYNC110 # as above
+            await asyncio.sleep(0.01)
+
+
+async def test_standby_that_missed_what_was_trimmed_begins_from_the_snapshot(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router, "STALE_S", 0.1)
+    monkeypatch.setattr(router, "SNAPSHOT_S", 0.2)
+    gateway = Gateway(valkey.url)
+    async with routers(valkey.url, "r1", "r2") as found:
+        await gateway.post.start()
+        gateway.join()
+        await until(lambda: active_of(found) is not None)
+        [standby] = [one for one in found if one.token is None]
+        await until(lambda: standby.cluster is not None and A in standby.cluster.gateways)
+        held = standby.post
+        assert isinstance(held, HeldPost)
+        held.may_read.clear()
+        await until(lambda: held.is_held)
+        gateway.submit(30, "a")
+        await until(lambda: len(gateway.assigned) == 30)
+        await trimmed_beyond_now(valkey.url)
+        [active] = [one for one in found if one is not standby]
+        active.stop()
+        await until(lambda: active.token is None)
+        held.may_read.set()
+        gateway.submit(30, "b")
+        await until(lambda: len(gateway.assigned) == 60)
+        assert len(set(gateway.assigned)) == 60
+        assert standby.cluster is not None
+        assert len(standby.cluster.state.jobs) == 60
         await gateway.post.stop(within_s=5)
