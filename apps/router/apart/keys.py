@@ -9,6 +9,9 @@ SNAPSHOT: Final = "mf:snapshot"
 VIEW: Final = "mf:view"
 VIEW_VERSION: Final = "mf:view:version"
 
+EVENTS_MOST: Final = 1_000_000
+"""Routers trim the stream to a tenth of it; while none acts the oldest entries go beyond it."""
+
 INBOX_KEPT_S: Final = 120
 """Inboxes end by themselves so long after the last that their gateway, or who writes, said."""
 

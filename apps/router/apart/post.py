@@ -185,7 +185,7 @@ class Post:
             for batch in outgoing.batches():
                 fields = {"s": self.gateway_id, "n": batch.first, "b": batch.payload}
                 if gateway_id == ROUTER:
-                    pipe.xadd(keys.EVENTS, fields)
+                    pipe.xadd(keys.EVENTS, fields, maxlen=keys.EVENTS_MOST)
                 else:
                     pipe.xadd(keys.inbox(gateway_id), fields, maxlen=INBOX_MOST)
             marks.append((outgoing, begin, len(pipe.command_stack)))

@@ -173,3 +173,14 @@ async def test_who_is_told_by_a_router_has_an_inbox_that_ends_by_itself(valkey: 
         writing = Writing(effects=[("b", 0, batch_payload([encode_letter(place(1))]))])
         assert await RouterPost(redis).write(lease.mark(token), token, writing)
     await ends_by_itself(valkey.url, keys.inbox("b"))
+
+
+async def test_what_no_router_reads_does_not_fill_redis(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "EVENTS_MOST", 300)
+    async with boxes(valkey.url, "a") as (box,), redis_connected(valkey.url) as redis:
+        for number in range(1000):
+            box.post.tell_router(events.JobCancelled(f"j{number}", "left"))
+            await asyncio.sleep(0.001)
+        assert 0 < await redis.xlen(keys.EVENTS) <= 500, "whole nodes go, of 100 entries each"
