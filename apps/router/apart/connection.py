@@ -89,8 +89,14 @@ class Pause:
         self._next_s = FIRST_PAUSE_S
 
 
+def is_cancelled() -> bool:
+    """Whether the running task is to end; the library now and then swallows what should end it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
-    """End tasks; the library now and then swallows what should end one, so ask again."""
+    """End tasks; ask again those that the library kept from hearing it."""
     while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()

@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from apps.router.apart import keys
-from apps.router.apart.connection import AWAY, LONGEST_PAUSE_S, Pause
+from apps.router.apart.connection import AWAY, LONGEST_PAUSE_S, Pause, is_cancelled
 from apps.router.apart.journal_reading import entries_of, journal_read
 from apps.router.errors import ErrorCode, JobError, JournalGapError
 from apps.router.live.stream_values import Ended
@@ -117,7 +117,7 @@ class Followers:
     async def _read_on(self) -> None:
         """Read until stopped; a Redis that is away is waited for."""
         pause = Pause()
-        while True:
+        while not is_cancelled():
             if not self._replicas:
                 self._has_work.clear()
                 await self._has_work.wait()

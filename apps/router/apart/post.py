@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from apps.router.apart import keys
-from apps.router.apart.connection import AWAY, Pause, cancelled, redis_connected
+from apps.router.apart.connection import AWAY, Pause, cancelled, is_cancelled, redis_connected
 from apps.router.apart.keys import INBOX_KEPT_S, INBOX_MOST
 from apps.router.apart.letter_codec import BETWEEN, EFFECTS, encode_letter
 from apps.router.apart.numbering import Incoming, Outgoing
@@ -140,7 +140,7 @@ class Post:
     async def _write(self) -> None:
         pause = Pause()
         async with redis_connected(self._url) as redis:
-            while True:
+            while not is_cancelled():
                 await self._has_work.wait()
                 self._has_work.clear()
                 if await self._tried("writing", self._write_round(redis)):
@@ -213,7 +213,7 @@ class Post:
     async def _read(self) -> None:
         pause = Pause()
         async with redis_connected(self._url) as redis:
-            while True:
+            while not is_cancelled():
                 if await self._tried("reading", self._read_some(redis)):
                     pause.over()
                 else:
@@ -273,7 +273,7 @@ class Post:
         """Drop what was read, and have the rest end with the gateway."""
         inbox = keys.inbox(self.gateway_id)
         async with redis_connected(self._url) as redis:
-            while True:
+            while not is_cancelled():
                 await asyncio.sleep(ALIVE_EVERY_S)
                 with contextlib.suppress(*AWAY):
                     await redis.xtrim(inbox, minid=self._read_to, approximate=True)

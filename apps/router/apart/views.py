@@ -11,7 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from apps.router.apart import keys
-from apps.router.apart.connection import AWAY, redis_connected
+from apps.router.apart.connection import AWAY, is_cancelled, redis_connected
 from apps.router.apart.written_view import WrittenView, written_view_decode
 from apps.router.core.letters import gateway_of
 from apps.router.router_view import NO_VIEW, LinkDetail, RouterView
@@ -109,7 +109,7 @@ class ViewReader:
     async def run(self) -> None:
         """Read until cancelled."""
         async with redis_connected(self._url) as redis:
-            while True:
+            while not is_cancelled():
                 try:
                     await self.read(redis)
                 except AWAY as error:

@@ -45,9 +45,11 @@ async def boxes(url: str, *names: str) -> AsyncIterator[list[Box]]:
     found = [Box(url, name) for name in names]
     for box in found:
         await box.post.start()
-    yield found
-    for box in found:
-        await box.post.stop(within_s=5.0)
+    try:
+        yield found
+    finally:
+        for box in found:
+            await box.post.stop(within_s=5.0)
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:

@@ -1,13 +1,14 @@
 """What is said over Redis while it is killed, paused, full of nothing or back: once, in order."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from apps.router.apart import post as post_module
-from apps.router.apart.connection import AWAY, redis_connected
+from apps.router.apart.connection import AWAY, cancelled, redis_connected
 from apps.router.apart.post import Post
 from apps.router.apart.router_post import RouterPost
 from apps.router.core import events, letters
@@ -75,26 +76,28 @@ class Talk:
         return all(len(one) >= COUNT for one in found)
 
 
-async def ended(task: "asyncio.Task[None]") -> None:
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
+@asynccontextmanager
+async def started(*posts: Post) -> AsyncIterator[None]:
+    for post in posts:
+        await post.start()
+    try:
+        yield
+    finally:
+        for post in posts:
+            await post.stop(within_s=5)
 
 
 async def talked(talk: Talk, faults: dict[int, Callable[[], None]]) -> None:
     """Tell everything while Redis suffers; all must be there, each once and in order."""
-    for post in talk.posts.values():
-        await post.start()
-    router = asyncio.create_task(talk.route())
-    for number in range(COUNT):
-        talk.tell(number)
-        if fault := faults.get(number):
-            fault()
-        await asyncio.sleep(0.003)
-    await until(talk.has_all, "all there")
-    for post in talk.posts.values():
-        await post.stop(within_s=5)
-    await ended(router)
+    async with started(*talk.posts.values()):
+        router = asyncio.create_task(talk.route())
+        for number in range(COUNT):
+            talk.tell(number)
+            if fault := faults.get(number):
+                fault()
+            await asyncio.sleep(0.003)
+        await until(talk.has_all, "all there")
+        await cancelled([router])
     expected = [f"j{number}" for number in range(COUNT)]
     for name in ("a", "b"):
         assert talk.between[name] == expected
@@ -139,22 +142,20 @@ async def test_a_connection_that_ended_unseen_is_no_way_to_write(valkey: Server)
 
 async def test_letters_wait_only_so_long(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(post_module, "MOST_WAITING_BYTES", 10_000)
-    post, other = (Post(redis_url=valkey.url, gateway_id=name) for name in ("a", "b"))
+    post, other = posts = [Post(redis_url=valkey.url, gateway_id=name) for name in ("a", "b")]
     got: list[Between] = []
     other.receive_between = lambda _, found: got.extend(found)
-    await post.start()
-    await other.start()
-    valkey.kill9()
-    await until(lambda: not post.is_connected, "seen")
-    cancel = letters.CancelToLink("b.1", "j1", 1, "why" * 100)
-    told = 28
-    for _ in range(told):
+    async with started(*posts):
+        valkey.kill9()
+        await until(lambda: not post.is_connected, "seen")
+        cancel = letters.CancelToLink("b.1", "j1", 1, "why" * 100)
+        told = 28
+        for _ in range(told):
+            post.tell_gateway("b", cancel)
+        with pytest.raises(PostFullError):
+            post.tell_gateway("b", cancel)
+        valkey.start()
+        await until(lambda: len(got) == told, "what was taken arrives")
+        await until(lambda: not post.is_full, "the post knows")
         post.tell_gateway("b", cancel)
-    with pytest.raises(PostFullError):
-        post.tell_gateway("b", cancel)
-    valkey.start()
-    await until(lambda: len(got) == told, "what was taken arrives")
-    post.tell_gateway("b", cancel)
-    await until(lambda: len(got) == told + 1, "there is room again")
-    for one in (post, other):
-        await one.stop(within_s=5)
+        await until(lambda: len(got) == told + 1, "there is room again")
