@@ -4,6 +4,7 @@ JobRefusedError     a job was not taken, or ended without a whole answer
 JobMovedError       a job's stream goes on at another process
 JournalGapError     what is written down of a job's stream has a hole
 PostFullError       Redis is away for so long that letters can't wait for it any more
+RedisTooOldError    Redis can't do what routers need of it
 """
 
 from dataclasses import dataclass
@@ -135,3 +136,11 @@ class JournalGapError(Exception):
 
 class PostFullError(Exception):
     """Redis is away for so long that letters can't wait for it any more."""
+
+
+class RedisTooOldError(Exception):
+    """Redis can't do what routers need of it."""
+
+    def __init__(self, version: str, oldest: int) -> None:
+        super().__init__(f"Redis is of version {version}; routers need {oldest} or later")
+        self.version = version

@@ -100,6 +100,7 @@ class RouterProcess:
         self._shown_instances: frozenset[str] = frozenset()
         self._ticks, self._renewals = Due(TICK_S), Due(RENEW_S)
         self._takes, self._snapshots = Due(TAKE_S), Due(SNAPSHOT_S)
+        self._is_checked = False
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -107,7 +108,7 @@ class RouterProcess:
         self._is_stopping = True
 
     async def run(self) -> None:
-        """Serve until told to stop, whatever is away meanwhile."""
+        """Serve until told to stop, whatever is away meanwhile. Raises RedisTooOldError."""
         log.info("router standby", extra={"router": self.name})
         pause = Pause()
         while not self._is_stopping:
@@ -129,6 +130,9 @@ class RouterProcess:
     # -- standby -----------------------------------------------------------------------------
 
     async def _stand_by(self) -> None:
+        if not self._is_checked:
+            await self.post.check_server()
+            self._is_checked = True
         if self.cluster is None:
             await self._load()
         if self._takes.is_now(time.monotonic()):

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from apps.router.apart import keys
 from apps.router.apart.keys import INBOX_KEPT_S, INBOX_MOST
 from apps.router.apart.letter_codec import TOLD
+from apps.router.apart.redis_server import server_check
 from apps.router.core.cluster import ROUTER
 from apps.router.core.events import Event
 from apps.router.core.letters import Letter
@@ -96,6 +97,10 @@ class RouterPost:
 
     def __init__(self, redis: "Redis[bytes]") -> None:
         self._redis: Any = redis
+
+    async def check_server(self) -> None:
+        """See that Redis is one to work with. Raises RedisTooOldError."""
+        await server_check(self._redis)
 
     async def read(self, after_id: str, *, block_ms: int) -> list[Entry]:
         """Return the entries after an id, waiting for some if there are none."""

@@ -17,6 +17,7 @@ from apps.router.apart.duties import ActiveDuties
 from apps.router.apart.lease import Lease
 from apps.router.apart.router import RouterProcess
 from apps.router.apart.router_post import RouterPost
+from apps.router.errors import RedisTooOldError
 
 LEASE_MS: Final = 2000
 HEALTHY_WITHIN_S: Final = 10.0
@@ -45,8 +46,12 @@ class Command(BaseCommand):
             raise CommandError("REDIS_URL is not set: the router runs in the web process")
         name = f"{options['name']}/{os.getpid()}"
         sign.parent.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_serve(settings.REDIS_URL, name, options["lease_ms"], sign))
-        sign.unlink(missing_ok=True)
+        try:
+            asyncio.run(_serve(settings.REDIS_URL, name, options["lease_ms"], sign))
+        except RedisTooOldError as error:
+            raise CommandError(str(error)) from error
+        finally:
+            sign.unlink(missing_ok=True)
 
 
 def _is_fresh(sign: Path) -> bool:
