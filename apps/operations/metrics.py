@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, ProcessCollector, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.router.selectors import RouterView, process_view, router_view
+from apps.router.selectors import NO_VIEW, RouterView, process_view, router_view
 
 PREFIX: Final = "motherfluxer_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,7 +26,8 @@ class RouterCollector(Collector):
             view, own = router_view(), process_view()
         except RuntimeError:  # this process does not run the router, or not yet
             return
-        yield from _shared(view)
+        if view is not NO_VIEW:  # else a counter would seem to begin anew
+            yield from _shared(view)
         yield _gauge("links", "Instances whose link ends in this process.", own.links)
         yield _gauge("streams", "Answers under way whose text this process holds.", own.streams)
 

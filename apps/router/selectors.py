@@ -17,6 +17,7 @@ from apps.router.records import selectors as log
 from apps.router.records import shares
 from apps.router.records.attempts import Attempt, attempts_of
 from apps.router.router_view import (
+    NO_VIEW,
     GoneView,
     InstanceView,
     JobView,
@@ -26,6 +27,7 @@ from apps.router.router_view import (
 )
 
 __all__ = [
+    "NO_VIEW",
     "GoneView",
     "InstanceView",
     "JobView",
