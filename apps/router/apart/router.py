@@ -20,6 +20,7 @@ from apps.router.apart.router_post import READ_COUNT, Entry, RouterPost, Writing
 from apps.router.apart.snapshots import BEGINNING, is_after, snapshot_decode, snapshot_encode
 from apps.router.apart.window import Window
 from apps.router.core.cluster import Cluster, Witness
+from apps.router.core.cluster_step import cluster_step
 from apps.router.core.effects import Effect
 from apps.router.core.events import Event, TimePassed
 
@@ -278,7 +279,8 @@ class RouterProcess:
         if self.cluster is None:
             return
         is_active = self.token is not None
-        told = self.cluster.apply(
+        told = cluster_step(
+            self.cluster,
             entry.source,
             entry.first,
             entry.letters,

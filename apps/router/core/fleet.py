@@ -20,15 +20,12 @@ _REPLACED = 4002
 
 
 def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> list[Effect]:
-    """Take an instance in, and take up again what it still holds and nobody else got.
-
-    A link that it replaces may have been lost with one of the site's own processes.
-    """
+    """Take an instance in, and take up again what it still holds and nobody else got."""
     effects: list[Effect] = []
     for older in list(state.instances.values()):
         if older.instance_id == event.instance_id:
-            effects.append(CloseLink(older.session, _REPLACED, "a newer connection replaced this"))
-            effects += remove_instance(state, older, AttemptOutcome.LINK_LOST, now, is_ours=True)
+            effects.append(close_replaced(older))
+            effects += remove_instance(state, older, AttemptOutcome.LINK_LOST, now)
     instance = Instance(
         session=event.session,
         record=_record(state, event),
@@ -44,6 +41,11 @@ def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> li
     resumed = tuple(offer for offer in event.offers if _take_up(state, instance, offer, now))
     dropped = tuple(offer.job_id for offer in event.offers if offer not in resumed)
     return [*effects, WelcomeInstance(event.session, resumed, dropped)]
+
+
+def close_replaced(older: Instance) -> CloseLink:
+    """Close the older link of an instance that has another."""
+    return CloseLink(older.session, _REPLACED, "a newer connection replaced this")
 
 
 def instance_changed(state: RouterState, event: InstanceChanged, now: float) -> list[Effect]:

@@ -48,7 +48,7 @@ def _was_router_away(state: RouterState, now: float) -> bool:
     return True
 
 
-def excuse(state: RouterState, job: Job, seconds: float, now: float) -> None:
+def excuse(job: Job, seconds: float, now: float) -> None:
     """Blame nobody for a time in which a job's progress may not have been passed on."""
     if job.running is not None:
         job.running.expected_at += seconds

@@ -13,6 +13,7 @@ from apps.router import ports
 from apps.router.apart import duties
 from apps.router.apart.duties import ActiveDuties
 from apps.router.core.cluster import Cluster
+from apps.router.core.cluster_step import cluster_step
 from apps.router.core.effects import Effect, RecordAttemptEnd, RecordDecision, RequeueJob
 from apps.router.core.events import CatalogChanged, ModelsKnown
 from apps.router.core.values import Alias, AliasTarget, Decision
@@ -147,7 +148,7 @@ async def test_the_core_is_told_of_models_and_the_catalog_until_it_has_heard() -
     async with acting([]) as (active, cluster):
         await until(lambda: len(active.news(cluster)) == 2)
         assert active.news(cluster) == [ModelsKnown(("phi",)), CATALOG]
-        cluster.apply("router", 0, active.news(cluster), 1000, token=1)
+        cluster_step(cluster, "router", 0, active.news(cluster), 1000, token=1)
         assert active.news(cluster) == []
-        cluster.apply("router", 0, [CatalogChanged()], 1000, token=1)
+        cluster_step(cluster, "router", 0, [CatalogChanged()], 1000, token=1)
         assert active.news(cluster) == [CATALOG]

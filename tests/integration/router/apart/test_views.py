@@ -11,6 +11,7 @@ from apps.router.apart.views import LinkDetails, ViewReader
 from apps.router.apart.written_view import written_view_encode, written_view_of
 from apps.router.core import events, letters
 from apps.router.core.cluster import ROUTER, Cluster, Told
+from apps.router.core.cluster_step import cluster_step
 from apps.router.core.values import ServedModel, ServiceClass
 from apps.router.router_view import NO_VIEW, LinkDetail
 from tests.servers import Server, running_valkey_server
@@ -27,14 +28,14 @@ def valkey(tmp_path: Path) -> Iterator[Server]:
 
 def busy_cluster() -> Cluster:
     cluster = Cluster(salt=b"s")
-    cluster.apply(ROUTER, 0, [events.TimePassed()], 1000, token=7)
+    cluster_step(cluster, ROUTER, 0, [events.TimePassed()], 1000, token=7)
     told: list[Told] = [
         letters.GatewayCame("1"),
         events.InstanceJoined(f"{A}.x", "i", "x", (TINY,), 1, (), "far"),
         events.JobSubmitted("j", "u", ServiceClass.REGISTERED),
         events.JobSubmitted("k", "u", ServiceClass.REGISTERED),
     ]
-    cluster.apply(A, 0, told, 2000)
+    cluster_step(cluster, A, 0, told, 2000)
     return cluster
 
 

@@ -2,6 +2,7 @@
 
 from apps.router.apart.duties import ActiveDuties
 from apps.router.core.cluster import Cluster
+from apps.router.core.cluster_step import cluster_step
 from apps.router.core.events import InstanceJoined, TimePassed
 from apps.router.core.values import ServedModel
 
@@ -19,14 +20,14 @@ def join(cluster: Cluster, number: int) -> None:
     served = (ServedModel("echo", 100, 100),)
     session = f"{GATEWAY}.{number:016x}"
     joined = InstanceJoined(session, f"instance-{number}", f"name-{number}", served, 1)
-    cluster.apply(GATEWAY, number, [joined], 1_000_000)
+    cluster_step(cluster, GATEWAY, number, [joined], 1_000_000)
 
 
 def seen_after_a_change(count: int, later_ms: int) -> bool:
     cluster, duties = cluster_of(count), ActiveDuties()
     assert duties.view(cluster)
     join(cluster, count)
-    cluster.apply("router", 0, [TimePassed()], 1_000_000 + later_ms, token=1)
+    cluster_step(cluster, "router", 0, [TimePassed()], 1_000_000 + later_ms, token=1)
     return duties.view(cluster) is not None
 
 
@@ -43,5 +44,5 @@ def test_unchanged_view_is_shown_again_after_a_second() -> None:
     cluster, duties = cluster_of(3), ActiveDuties()
     assert duties.view(cluster)
     for later_ms, is_shown in ((500, False), (1_000, True)):
-        cluster.apply("router", 0, [TimePassed()], 1_000_000 + later_ms, token=1)
+        cluster_step(cluster, "router", 0, [TimePassed()], 1_000_000 + later_ms, token=1)
         assert (duties.view(cluster) is not None) is is_shown

@@ -14,6 +14,7 @@ from apps.router.core.cluster import (
     cluster_decode,
     cluster_encode,
 )
+from apps.router.core.cluster_step import cluster_step
 from apps.router.core.effects import Effect
 from apps.router.core.values import Health, Offer, ServiceClass
 from tests.unit.router.core.board import TINY
@@ -35,11 +36,13 @@ class Site:
         """Let a gateway tell something now."""
         number = self.numbers.get(gateway, 0)
         self.numbers[gateway] = number + len(told)
-        return self.cluster.apply(gateway, number, told, self.now_ms)
+        return cluster_step(self.cluster, gateway, number, told, self.now_ms)
 
     def tick(self, token: int = 1) -> list[Addressed]:
         """Let the active router tell the time."""
-        return self.cluster.apply(ROUTER, 0, [events.TimePassed()], self.now_ms, token=token)
+        return cluster_step(
+            self.cluster, ROUTER, 0, [events.TimePassed()], self.now_ms, token=token
+        )
 
     def wait(self, seconds: float, *, silent: Iterable[str] = ()) -> list[Addressed]:
         """Let time pass in ticks; all gateways but the silent ones live, and all instances."""
@@ -97,10 +100,10 @@ def test_what_was_written_twice_is_applied_once_and_a_gap_is_counted() -> None:
     site = Site(A)
     site.join(A, "x")
     job = events.JobSubmitted("j", "user:1", ServiceClass.REGISTERED)
-    assert site.cluster.apply(A, 2, [job], site.now_ms)
-    assert not site.cluster.apply(A, 1, [job, job], site.now_ms)
+    assert cluster_step(site.cluster, A, 2, [job], site.now_ms)
+    assert not cluster_step(site.cluster, A, 1, [job, job], site.now_ms)
     assert list(site.cluster.state.jobs) == ["j"]
-    site.cluster.apply(A, 9, [letters.GatewayAlive()], site.now_ms)
+    cluster_step(site.cluster, A, 9, [letters.GatewayAlive()], site.now_ms)
     assert site.cluster.gateways[A].missed_count == 6
 
 
@@ -211,7 +214,7 @@ def test_a_deposed_routers_ticks_change_nothing() -> None:
     site.tick(token=5)
     site.now_ms += 60_000
     before = cluster_encode(site.cluster)
-    assert not site.cluster.apply(ROUTER, 0, [events.TimePassed()], 0, token=4)
+    assert not cluster_step(site.cluster, ROUTER, 0, [events.TimePassed()], 0, token=4)
     assert cluster_encode(site.cluster) == before
     site.tick(token=7)
     assert (site.cluster.token, site.cluster.takeovers_count) == (7, 1)
@@ -272,7 +275,10 @@ def test_a_link_that_comes_anew_before_its_gateway_is_known_to_be_dead_costs_no_
     site = Site(A, B)
     site.join(A, "x")
     site.submit(B, "j")
-    for gateway in (B, A) * 3:
-        site.say(gateway, events.InstanceJoined(f"{gateway}.x", "x", "x", (TINY,), 4))
+    for gateway, before in ((B, A), (A, B)) * 3:
+        told = site.join(gateway, "x")
+        assert effects.CloseLink(f"{before}.x", 4002, "a newer connection replaced this") in to(
+            before, told
+        )
     job = site.cluster.state.jobs["j"]
     assert (job.session, job.attempt) == (f"{A}.x", 7)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from apps.router.core import events, letters
 from apps.router.core.cluster import (
-    GONE_KEPT_S,
     ROUTER,
     Addressed,
     Cluster,
@@ -17,6 +16,7 @@ from apps.router.core.cluster import (
     cluster_decode,
     cluster_encode,
 )
+from apps.router.core.cluster_step import GONE_KEPT_S, cluster_step
 from apps.router.core.values import FailureCode, Offer, ServiceClass
 from tests.unit.router.core.board import TINY
 
@@ -134,7 +134,7 @@ class Story:
 def applied(cluster: Cluster, entry: Entry) -> list[Addressed]:
     """Apply an entry."""
     source, number, told, at_ms, token = entry
-    return cluster.apply(source, number, told, at_ms, token=token)
+    return cluster_step(cluster, source, number, told, at_ms, token=token)
 
 
 def plain(cluster: Cluster) -> dict[str, Any]:
