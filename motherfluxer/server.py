@@ -8,6 +8,7 @@ import contextlib
 import gc
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -28,6 +29,9 @@ PING_INTERVAL_S: Final = 5.0
 PING_TIMEOUT_S: Final = 5.0
 GRACEFUL_SHUTDOWN_S: Final = 5
 KEEP_ALIVE_S: Final = 65  # longer than proxies keep theirs: it is they who should close
+# How often it is looked whether nobody waits to be let in any more, before the door is closed.
+LAST_CALL_S: Final = 0.002
+LAST_CALLS_COUNT: Final = 250
 # How long a thread that computes keeps the interpreter while the event loop waits for it.
 THREAD_TURN_S: Final = 0.0002
 
@@ -93,9 +97,16 @@ class DrainingServer(uvicorn.Server):
             super().handle_exit(sig, frame)
         elif not self._was_asked:
             self._was_asked = True
-            self._loop.call_soon_threadsafe(self._start_drain, sig)
+            self._loop.call_soon_threadsafe(self._stop_listening, sig)
         elif sig != signal.SIGTERM:
             super().handle_exit(sig, frame)
+
+    def _stop_listening(self, sig: int, calls_left: int = LAST_CALLS_COUNT) -> None:
+        """Let in who has connected already: the queue of a socket that is closed is reset."""
+        if calls_left and any(_has_queue(listener) for listener in self._sockets):
+            self._loop.call_later(LAST_CALL_S, self._stop_listening, sig, calls_left - 1)
+        else:
+            self._start_drain(sig)
 
     def _start_drain(self, sig: int) -> None:
         for server in self.servers:
@@ -117,6 +128,13 @@ class DrainingServer(uvicorn.Server):
         except Exception:  # whatever goes wrong here, the server must still stop
             logger.exception("draining failed")
         super().handle_exit(sig, None)
+
+
+def _has_queue(listener: socket.socket) -> bool:
+    """Whether somebody waits to be accepted."""
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def process_prepared() -> None:

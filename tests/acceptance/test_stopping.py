@@ -111,6 +111,21 @@ def test_a_stopping_site_ends_its_answers_and_takes_nothing_new(running: Running
     assert "Traceback" not in site.program.output
 
 
+def test_who_has_connected_before_it_stops_is_answered(start_site: SiteFactory) -> None:
+    site = start_site(command=PLAIN)
+    assert site.program is not None
+    process = psutil.Process(site.program.process.pid)
+    process.suspend()
+    asking = [http.client.HTTPConnection("127.0.0.1", site.port, timeout=30) for _ in range(20)]
+    for connection in asking:
+        connection.request("GET", "/healthz")
+    process.terminate()
+    process.resume()
+    assert [connection.getresponse().status for connection in asking] == [200] * 20
+    for connection in asking:
+        connection.close()
+
+
 def test_a_worker_that_is_stopped_is_replaced_after_its_answers(gunicorn_site: Site) -> None:
     running = Running(gunicorn_site)
     [worker] = workers_of(gunicorn_site)
