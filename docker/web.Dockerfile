@@ -12,9 +12,9 @@ RUN python3 -m venv /build/tools && python3 -m venv --without-pip /opt/venv
 ENV PATH=/build/tools/bin:$PATH
 # A root that is never written to can trust its bytecode without comparing it to the source.
 ENV COMPILE="python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash"
-COPY requirements/production.txt /build/
-# With dependencies: some are asked for by older versions of Python 3.11 than the lock was made with.
-RUN pip --python /opt/venv install -r /build/production.txt && \
+COPY requirements/production.txt requirements/older_python.txt /build/
+RUN pip --python /opt/venv install --no-deps -r /build/production.txt -r /build/older_python.txt && \
+    pip --python /opt/venv check && \
     $COMPILE /opt/venv/lib/python3.*/site-packages
 WORKDIR /srv/motherfluxer
 COPY manage.py LICENSE ./

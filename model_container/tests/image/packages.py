@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements"
 SITE_REQUIREMENTS: Final = REQUIREMENTS.parents[1] / "requirements" / "production.txt"
-FOR_OLDER_PYTHONS: Final = "async-timeout"  # before 3.11.3; a lock made with a later one lacks it
+FOR_OLDER_PYTHONS: Final = SITE_REQUIREMENTS.with_name("older_python.txt")
 TORCH_INDEX_URL: Final = "https://download.pytorch.org/whl/cpu"
 PYTHON: Final = "3.11"  # the image's
 
@@ -28,7 +28,8 @@ def fetch_packages(folder: Path, *locks: str) -> None:
 
 def fetch_site_packages(folder: Path) -> None:
     """Download what the site's image is made of."""
-    _download(folder, "-r", str(SITE_REQUIREMENTS), FOR_OLDER_PYTHONS)
+    older = [line.partition(";")[0] for line in FOR_OLDER_PYTHONS.read_text().splitlines()]
+    _download(folder, "-r", str(SITE_REQUIREMENTS), *(one for one in older if one[0] != "#"))
 
 
 def _download(folder: Path, *named: str) -> None:
