@@ -1,11 +1,12 @@
 """The whole site in containers, brought up by `make up` from a copy of the project."""
 
+import contextlib
 import json
 import os
 import shutil
 import ssl
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ import httpx
 
 from model_container.tests.image.engine import HINT, Docker, EngineMissingError
 from model_container.tests.image.images import Builder, base_name, import_debian
-from model_container.tests.image.packages import fetch_site_packages
+from model_container.tests.image.packages import fetch_caddy, fetch_site_packages
 from tests.servers import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ SITES: Final = ("", "user.", "admin.", "superadmin.")
 SUBNET: Final = "10.219.207.0/24"
 # Debian's servers under the official images' names, where no registry can be reached.
 SERVERS: Final = ("postgres:17-alpine", "redis:7-alpine", "caddy:2-alpine")
-IN_SERVERS: Final = "postgresql,redis-server,caddy,wget,ca-certificates"
+IN_SERVERS: Final = "postgresql,redis-server,wget,ca-certificates"
 AS_OFFICIAL: Final = (
     'chroot "$1" install -d -o postgres -g postgres /var/lib/postgresql/data',
     'chroot "$1" install -d -o redis -g redis /data',
@@ -38,6 +39,14 @@ services:
   model: {build: {network: host}}
 """
 KILL: Final = "import os, sys; os.kill(int(sys.argv[1]), 9)"
+VISIT: Final = f"""
+import http.client, ssl, sys
+tls = ssl._create_unverified_context()
+for forwarded_for in sys.argv[2:]:
+    asked = http.client.HTTPSConnection("{DOMAIN}", context=tls)
+    asked.request("GET", sys.argv[1], headers={{"X-Forwarded-For": forwarded_for}})
+    print(asked.getresponse().status)
+"""
 PATIENCE_S: Final = 60.0
 
 
@@ -66,6 +75,7 @@ class Composition:
             "HTTP_PORT": self.http_port,
             "HTTPS_PORT": self.https_port,
             "SITE_SUBNET": SUBNET,
+            "REST_ADDRESS_LIMIT": "3/minute",
             "SITE_IMAGE": f"{self.project}-site",
             "PROXY_IMAGE": f"{self.project}-proxy",
             "MODEL_IMAGE": f"{self.project}-model",
@@ -75,7 +85,9 @@ class Composition:
         if self.builder.packages is not None:
             fetch_site_packages(self.builder.packages)
             (self.folder / "on-host.yml").write_text(BUILT_ON_HOST)
-            hooks = [f"--customize-hook={hook}" for hook in AS_OFFICIAL]
+            caddy = fetch_caddy(self.builder.packages)
+            changes = (*AS_OFFICIAL, f"copy-in {caddy} /usr/bin")
+            hooks = [f"--customize-hook={change}" for change in changes]
             import_debian(self.docker, SERVERS, f"--include={IN_SERVERS}", *hooks)
 
     def make(self, word: str, **settings: str) -> str:
@@ -114,11 +126,52 @@ class Composition:
         found: list[dict[str, Any]] = json.loads(self.docker("inspect", *ids))
         return [one for one in found if service in ("", service_of(one))]
 
+    @contextlib.contextmanager
+    def sleeping(self, network: str, *options: str) -> Iterator[str]:
+        """Give a container that does nothing, with an address of its own in a network."""
+        argv = ("--rm", "-d", f"--network={self.project}_{network}", *options)
+        made = self.docker("run", *argv, "--entrypoint=sleep", f"{self.project}-site", "600")
+        try:
+            yield made
+        finally:
+            self.docker("rm", "-f", made)
+
+    def visit(self, visitor: str, path: str, *forwarded_for: str) -> list[int]:
+        """Ask from a container that says those things of its address; the statuses."""
+        asked = self.docker("exec", visitor, "python3", "-c", VISIT, path, *forwarded_for)
+        return [int(code) for code in asked.split()]
+
     def kill9(self, container: dict[str, Any]) -> None:
         """Kill a container's program from outside, which is no wish of Docker's that it ends."""
         pid = str(container["State"]["Pid"])
         argv = ("--rm", "--pid=host", "--user=0", "--network=none", "--entrypoint=python3")
         self.docker("run", *argv, f"{self.project}-site", "-c", KILL, pid)
+
+    @contextlib.contextmanager
+    def left_dead(self, container: str) -> Iterator[None]:
+        """Kill a container's program, and let Docker not start it again meanwhile."""
+        self.docker("update", "--restart=no", container)
+        self.kill9(json.loads(self.docker("inspect", container))[0])
+        try:
+            yield
+        finally:
+            self.docker("update", "--restart=unless-stopped", container)
+            self.docker("start", container)
+
+    @contextlib.contextmanager
+    def slow_model(self) -> Iterator[None]:
+        """Let answers take long."""
+        model = self.containers("model")[0]["Id"]
+        self.docker("update", "--cpus=0.2", model)
+        try:
+            yield
+        finally:
+            self.docker("update", f"--cpus={os.cpu_count()}", model)
+
+    def told(self, container: str) -> list[dict[str, Any]]:
+        """Give what a container's program has logged."""
+        logs = self.docker.run("docker", "logs", container).stderr
+        return [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
 
     def trust_authority(self) -> None:
         """Trust the certificates of the proxy's own authority, and nobody else's."""
@@ -144,7 +197,7 @@ class Composition:
 
     def manage(self, *argv: str) -> str:
         """Run a management command where the site runs."""
-        return self.compose("exec", "-T", "web", "python3", "manage.py", *argv).strip()
+        return self.compose("exec", "-T", "worker", "python3", "manage.py", *argv).strip()
 
 
 def service_of(container: dict[str, Any]) -> str:
