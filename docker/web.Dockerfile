@@ -2,8 +2,9 @@
 #
 #     docker build -f docker/web.Dockerfile -t motherfluxer .
 #
-# BASE: an image with Python 3.11 and its venv module. PIP_INDEX_URL: your own package index.
-ARG BASE=python:3.11-slim-bookworm
+# BASE: an image with Python 3.11 and its venv module, of a Debian whose PostgreSQL client is no older
+# than your server (13, trixie: 17), or with a client in it. PIP_INDEX_URL: your own package index.
+ARG BASE=python:3.11-slim-trixie
 
 FROM ${BASE} AS build
 ARG PIP_INDEX_URL
@@ -39,12 +40,19 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="motherfluxer" \
     org.opencontainers.image.description="A chat site whose answers come from model instances anybody may run." \
     org.opencontainers.image.licenses="MIT"
+# Backups are made by the client's programs, and those refuse a server that is newer than they are.
+RUN if ! command -v pg_dump; then \
+        apt-get update && apt-get install -y --no-install-recommends postgresql-client && \
+        rm -rf /var/lib/apt/lists/*; \
+    fi
 # Official images come without the standard library's bytecode, and here nobody could keep it.
 RUN python3 -m compileall -q -j 0 -x '/(tests?|idlelib|lib2to3|(site|dist)-packages)/' \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && \
     echo 'motherfluxer:x:10001:' >> /etc/group && \
     echo 'motherfluxer:x:10001:10001::/tmp:/usr/sbin/nologin' >> /etc/passwd && \
-    mkdir /var/lib/motherfluxer /instance && chown 10001:10001 /var/lib/motherfluxer /instance
+    mkdir /var/lib/motherfluxer /var/backups/motherfluxer /instance && \
+    chown 10001:10001 /var/lib/motherfluxer /var/backups/motherfluxer /instance && \
+    chmod 700 /var/backups/motherfluxer
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/motherfluxer /srv/motherfluxer
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/srv/motherfluxer/model_container/src \

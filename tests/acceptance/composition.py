@@ -22,9 +22,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DOMAIN: Final = "motherfluxer.localhost"
 SITES: Final = ("", "user.", "admin.", "superadmin.")
 SUBNET: Final = "10.219.207.0/24"
-# Debian's servers under the official images' names, where no registry can be reached.
-SERVERS: Final = ("postgres:17-alpine", "redis:7-alpine", "caddy:2-alpine")
-IN_SERVERS: Final = "postgresql,redis-server,wget,ca-certificates"
+# Debian's servers under the official images' names, where no registry can be reached; and under
+# the site's base, which so has the client that fits the server.
+SERVERS: Final = (
+    *("postgres:17-alpine", "redis:7-alpine", "caddy:2-alpine"),
+    "python:3.11-slim-trixie",
+)
+IN_SERVERS: Final = "postgresql,redis-server,python3,python3-venv,wget,ca-certificates"
 AS_OFFICIAL: Final = (
     'chroot "$1" install -d -o postgres -g postgres /var/lib/postgresql/data',
     'chroot "$1" install -d -o redis -g redis /data',
@@ -198,6 +202,10 @@ class Composition:
     def manage(self, *argv: str) -> str:
         """Run a management command where the site runs."""
         return self.compose("exec", "-T", "worker", "python3", "manage.py", *argv).strip()
+
+    def in_site(self, script: str) -> str:
+        """Run a shell's script where the site runs."""
+        return self.compose("exec", "-T", "worker", "sh", "-euc", script).strip()
 
 
 def service_of(container: dict[str, Any]) -> str:

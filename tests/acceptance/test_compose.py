@@ -22,6 +22,15 @@ STEPS = {"migrate", "setup"}
 SERVERS = {"caddy", "web", "router", "worker", "beat", "postgres", "redis", "model"}
 NO_CAPABILITIES = "0000000000000000"
 UP_S = 120.0
+# Into a database of its own.
+RESTORED = """
+site=$(cat $DATABASE_URL_FILE)
+restored="${{site%/*}}/restored"
+psql -q "$site" -c "CREATE DATABASE restored"
+unset DATABASE_URL_FILE
+DATABASE_URL="$restored" python3 manage.py restore {made}
+psql -At "$restored" -c "SELECT email FROM accounts_user WHERE email LIKE 'reader@%'"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +175,7 @@ def test_secrets_stand_in_files_alone(composition: Composition) -> None:
         for word in file.read_text().split():
             assert len(word) < 16 or word not in told, file.name
     passwords = composition.compose(
-        "exec", "-T", "web", "cat", "/var/lib/motherfluxer/first-run.txt"
+        "exec", "-T", "worker", "cat", "/var/lib/motherfluxer/first-run.txt"
     )
     assert f"superadmin@{DOMAIN}" in passwords
     assert not any(line.split()[-1] in told for line in passwords.splitlines())
@@ -278,6 +287,12 @@ def stands_by(composition: Composition, router: str) -> bool:
     """Whether the last that a router has told is that it does not act."""
     last = [line["message"] for line in composition.told(router)][-1]
     return last in {"router standby", "router begins from a snapshot"}
+
+
+def test_a_backup_is_made_and_restored(composition: Composition) -> None:
+    made = composition.manage("backup")
+    assert made.startswith("/var/backups/motherfluxer/")
+    assert composition.in_site(RESTORED.format(made=made)).split()[-1] == "reader@example.org"
 
 
 def test_a_second_up_changes_nothing(composition: Composition) -> None:
