@@ -295,6 +295,22 @@ def test_a_backup_is_made_and_restored(composition: Composition) -> None:
     assert composition.in_site(RESTORED.format(made=made)).split()[-1] == "reader@example.org"
 
 
+def test_an_upgrade_replaces_one_after_the_other(composition: Composition, key: str) -> None:
+    old = {one["Image"] for one in composition.containers("web")}
+    with (composition.folder / "LICENSE").open("a") as file:
+        file.write("\n")
+    with Askers(composition) as askers:
+        said = composition.make("up", WEB="2")
+    assert said.count("A new web in the place") == 2
+    assert said.count("A new router in the place") == 2
+    assert set(askers.codes) == {401}, askers.codes
+    for service, count in (("web", 2), ("router", 2), ("worker", 1), ("beat", 1)):
+        made = composition.containers(service)
+        assert len(made) == count
+        assert not {one["Image"] for one in made} & old
+    assert "MotherFluxer" in ask(composition, key)
+
+
 def test_a_second_up_changes_nothing(composition: Composition) -> None:
     credential = composition.compose("exec", "-T", "model", "cat", "/instance/credential")
     assert "All are there" in composition.make("up", WEB="2")
