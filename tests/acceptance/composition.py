@@ -166,7 +166,7 @@ class Composition:
     def slow_model(self) -> Iterator[None]:
         """Let answers take long."""
         model = self.containers("model")[0]["Id"]
-        self.docker("update", "--cpus=0.2", model)
+        self.docker("update", "--cpus=0.1", model)
         try:
             yield
         finally:
