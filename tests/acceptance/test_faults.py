@@ -220,3 +220,18 @@ async def test_a_router_that_was_paused_never_acts_beside_the_next(
         heard = [int(token) for token in acts]
         assert heard == sorted(heard)
         assert "is not obeyed" not in web.program.output
+
+
+async def test_a_web_process_that_stood_still_takes_nothing_with_it(
+    stage: Stage, visitors: list[Visitor]
+) -> None:
+    crowd = Crowd(visitors)
+    await crowd.begin()
+    stood = stage.webs[1].program
+    assert stood is not None
+    stood.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(8)
+    assert crowd.reading_count
+    stood.process.send_signal(signal.SIGCONT)
+    await crowd.finish()
+    assert "taken for dead" in stood.output

@@ -34,6 +34,7 @@ ALIVE_EVERY_S: Final = 1.0
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 READ_COUNT: Final = 256
 BLOCK_MS: Final = 1000
+GONE_MOST: Final = 1000
 
 
 class Writer(Protocol):
@@ -65,6 +66,7 @@ class Post:
         self._to_gateways: dict[str, Outgoing] = {}
         self._kept_at: dict[str, float] = {}
         self._from: dict[str, Incoming] = {}
+        self._from_gone: dict[str, Incoming] = {}
         self._writers: list[Writer] = []
         self._has_work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -111,7 +113,11 @@ class Post:
             return
         self._to_gateways.pop(gateway_id, None)
         self._kept_at.pop(gateway_id, None)
-        self._from.pop(gateway_id, None)
+        # It may only have stood still, and then writes again what was read before.
+        if incoming := self._from.pop(gateway_id, None):
+            self._from_gone[gateway_id] = incoming
+        while len(self._from_gone) > GONE_MOST:
+            del self._from_gone[next(iter(self._from_gone))]
 
     def add_writer(self, writer: Writer) -> None:
         """Let something else write with the rounds."""
@@ -253,7 +259,8 @@ class Post:
     def _news(self, source: str, first: int, letters: Sequence[Any]) -> list[Any]:
         incoming = self._from.get(source)
         if incoming is None:
-            incoming = self._from[source] = Incoming(expected=first)
+            incoming = self._from_gone.pop(source, None) or Incoming(expected=first)
+            self._from[source] = incoming
         missed = incoming.missed_count
         had = incoming.news_in(first, len(letters))
         if incoming.missed_count > missed:

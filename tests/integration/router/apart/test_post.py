@@ -95,6 +95,21 @@ async def test_a_gateway_that_was_taken_for_dead_hears_the_others_again(
         assert [letter.job_id for _, letter in other.between] == [f"j{n}" for n in range(5)]  # type: ignore[attr-defined]
 
 
+async def test_what_one_that_was_taken_for_dead_writes_again_is_not_heard_again(
+    valkey: Server,
+) -> None:
+    async with boxes(valkey.url, "a", "b") as (one, other):
+        for number in range(3):
+            one.post.tell_gateway("b", letters.CancelToLink("b.1", f"j{number}", 1, "why"))
+        await until(lambda: len(other.between) == 3, "heard before")
+        other.post.forget("a")
+        valkey.kill9()
+        valkey.start()
+        one.post.tell_gateway("b", letters.CancelToLink("b.1", "j3", 1, "why"))
+        await until(lambda: len(other.between) >= 4, "heard again")
+        assert [letter.job_id for _, letter in other.between] == [f"j{n}" for n in range(4)]  # type: ignore[attr-defined]
+
+
 async def test_the_router_hears_all_gateways_and_is_heard(valkey: Server) -> None:
     async with boxes(valkey.url, "a") as (box,), redis_connected(valkey.url) as redis:
         router, lease = RouterPost(redis), Lease(redis, name="r1", lasts_ms=5000)
