@@ -265,6 +265,7 @@ def test_nobody_is_blamed_for_progress_that_a_dying_home_did_not_report() -> Non
     site.join(B, "y")
     site.submit(A, "j")
     site.say(A, events.JobProgressed("j", 1, 1))
+    site.join(B, "z")  # who could have it instead
     told = site.wait(6, silent=[A])
     assert "AdoptJob" in kinds(to(B, told))
     job = site.cluster.state.jobs["j"]
