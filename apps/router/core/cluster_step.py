@@ -167,6 +167,7 @@ class _Batch:
     # -- the router --------------------------------------------------------------------------
 
     def is_of_active(self, token: int) -> bool:
+        """Note who acts; False for an entry of a router that was deposed."""
         if token < self.cluster.token:
             return False
         if token > self.cluster.token:

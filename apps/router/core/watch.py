@@ -41,10 +41,7 @@ def _was_router_away(state: RouterState, now: float) -> bool:
     for job in state.jobs.values():
         if job.running is not None:
             job.running.started_at += now - before
-            job.running.expected_at += now - before
-            job.running.due_at += now - before
-            if job.running.progressed_at is not None:
-                job.running.progressed_at = now
+            excuse(job, now - before, now)
     return True
 
 

@@ -39,6 +39,17 @@ class Box:
             (source, letter) for letter in found
         )
 
+    def tell(self, gateway_id: str, *job_ids: str) -> None:
+        """Send another gateway a letter about each job."""
+        for job_id in job_ids:
+            cancel = letters.CancelToLink(f"{gateway_id}.1", job_id, 1, "why")
+            self.post.tell_gateway(gateway_id, cancel)
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The jobs that letters of other gateways came about, in order."""
+        return [letter.job_id for _, letter in self.between]  # type: ignore[attr-defined]
+
 
 @asynccontextmanager
 async def boxes(url: str, *names: str) -> AsyncIterator[list[Box]]:
@@ -66,15 +77,14 @@ async def test_letters_arrive_once_in_order_though_redis_loses_its_data(valkey: 
     count = 400
     async with boxes(valkey.url, "a", "b") as (one, other):
         for number in range(count):
-            cancel = letters.CancelToLink("b.1", f"j{number}", 1, "why")
-            one.post.tell_gateway("b", cancel)
+            one.tell("b", f"j{number}")
             if number in (100, 250):
                 valkey.kill9()
             if number in (150, 300):
                 valkey.start()
             await asyncio.sleep(0.003)
         await until(lambda: len(other.between) >= count, "all there")
-        assert [letter.job_id for _, letter in other.between] == [f"j{n}" for n in range(count)]  # type: ignore[attr-defined]
+        assert other.job_ids == [f"j{n}" for n in range(count)]
         assert {source for source, _ in other.between} == {"a"}
 
 
@@ -83,31 +93,28 @@ async def test_a_gateway_that_was_taken_for_dead_hears_the_others_again(
     valkey: Server, knows_of_it: bool
 ) -> None:
     async with boxes(valkey.url, "a", "b") as (one, other):
-        for number in range(3):
-            one.post.tell_gateway("b", letters.CancelToLink("b.1", f"j{number}", 1, "why"))
+        one.tell("b", "j0", "j1", "j2")
         await until(lambda: len(other.between) == 3, "heard before")
         one.post.forget("b")
         if knows_of_it:
             other.post.forget("b")
-        for number in range(3, 5):
-            one.post.tell_gateway("b", letters.CancelToLink("b.2", f"j{number}", 1, "why"))
+        one.tell("b", "j3", "j4")
         await until(lambda: len(other.between) == 5, "heard again")
-        assert [letter.job_id for _, letter in other.between] == [f"j{n}" for n in range(5)]  # type: ignore[attr-defined]
+        assert other.job_ids == ["j0", "j1", "j2", "j3", "j4"]
 
 
 async def test_what_one_that_was_taken_for_dead_writes_again_is_not_heard_again(
     valkey: Server,
 ) -> None:
     async with boxes(valkey.url, "a", "b") as (one, other):
-        for number in range(3):
-            one.post.tell_gateway("b", letters.CancelToLink("b.1", f"j{number}", 1, "why"))
+        one.tell("b", "j0", "j1", "j2")
         await until(lambda: len(other.between) == 3, "heard before")
         other.post.forget("a")
         valkey.kill9()
         valkey.start()
-        one.post.tell_gateway("b", letters.CancelToLink("b.1", "j3", 1, "why"))
+        one.tell("b", "j3")
         await until(lambda: len(other.between) >= 4, "heard again")
-        assert [letter.job_id for _, letter in other.between] == [f"j{n}" for n in range(4)]  # type: ignore[attr-defined]
+        assert other.job_ids == ["j0", "j1", "j2", "j3"]
 
 
 async def test_the_router_hears_all_gateways_and_is_heard(valkey: Server) -> None:
