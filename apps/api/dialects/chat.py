@@ -8,17 +8,15 @@ from msgspec import Meta, Struct
 
 from apps.api.dialects.base import Answer, Dialect, Head, Question
 from apps.api.dialects.chat_answers import ChatEventWriter, chat_completion_body
+from apps.api.dialects.content import Content, content_read
 from apps.api.dialects.parameters import SHARED_NEUTRAL, Metadata, SharedBody
 from apps.api.reading import (
-    SHOWN_CHARS,
     TokenCount,
     model_name_read,
     neutral_left_out,
     object_read,
     refuse_invalid,
-    refuse_unsupported,
     struct_convert,
-    text_check,
 )
 from motherfluxer_wire.fields import Role
 from motherfluxer_wire.frames import Message
@@ -51,14 +49,7 @@ class ChatMessage(Struct, frozen=True):
     """One turn, its content whole or in parts."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[dict[str, Any]]
-
-
-class TextPart(Struct, frozen=True):
-    """A part of a turn's content."""
-
-    type: str
-    text: str
+    content: Content
 
 
 class ChatBody(SharedBody, frozen=True, kw_only=True):
@@ -116,17 +107,5 @@ def _max_tokens(body: ChatBody) -> int | None:
 
 def _message(found: Mapping[str, Any], where: str) -> Message:
     turn = struct_convert(neutral_left_out(found, NEUTRAL_OF_MESSAGE, where), ChatMessage, where)
-    at = f"{where}.content"
-    if isinstance(turn.content, str):
-        text = text_check(turn.content, at)
-    else:
-        text = "".join(_part_text(part, f"{at}[{n}]") for n, part in enumerate(turn.content))
     role: Role = "system" if turn.role == "developer" else turn.role
-    return Message(role, text)
-
-
-def _part_text(found: Mapping[str, Any], where: str) -> str:
-    kind = found.get("type")
-    if isinstance(kind, str) and kind != "text":
-        refuse_unsupported(f"{where}.type", f"Only text can be read, not {kind[:SHOWN_CHARS]!r}.")
-    return text_check(struct_convert(found, TextPart, where).text, f"{where}.text")
+    return Message(role, content_read(turn.content, f"{where}.content"))

@@ -7,23 +7,21 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from apps.api.dialects.base import Answer, Dialect, Head, Question
+from apps.api.dialects.content import Content, TextPart, content_read
 from apps.api.dialects.messages_answers import (
     MessageEventWriter,
     message_body,
     messages_error_body,
 )
 from apps.api.reading import (
-    SHOWN_CHARS,
     TokenCount,
     TopP,
     model_name_read,
     neutral_left_out,
     object_read,
     refuse_invalid,
-    refuse_unsupported,
     stops_read,
     struct_convert,
-    text_check,
 )
 from motherfluxer_wire.fields import Role
 from motherfluxer_wire.frames import Message, Sampling
@@ -38,7 +36,6 @@ NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
     "tool_choice": ({"type": "auto"}, {"type": "none"}),
     "tools": ([],),
 }
-NEUTRAL_OF_BLOCK: Final[dict[str, tuple[object, ...]]] = {"citations": ([],)}
 
 
 class CacheControl(Struct, frozen=True):
@@ -60,7 +57,7 @@ class MessagesBody(Struct, frozen=True, kw_only=True):
     model: Annotated[str, Meta(min_length=1)]
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1)]
     max_tokens: TokenCount
-    system: str | list[dict[str, Any]] = ""
+    system: Content = ""
     stop_sequences: list[str] | None = None
     temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_p: TopP | None = None
@@ -73,15 +70,19 @@ class Turn(Struct, frozen=True):
     """One turn, its content whole or in blocks."""
 
     role: Role
-    content: str | list[dict[str, Any]]
+    content: Content
 
 
-class TextBlock(Struct, frozen=True):
+class TextBlock(TextPart, frozen=True):
     """A block of a turn's content."""
 
-    type: str
-    text: str
+    neutral = {"citations": ([],)}
+
     cache_control: dict[str, Any] | None = None
+
+    def check(self, where: str) -> None:
+        """Refuse a hint that is none. Raises ApiError."""
+        _cache_control_check(self.cache_control, f"{where}.cache_control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +126,14 @@ MESSAGES: Final = Dialect(
 
 
 def _system(body: MessagesBody) -> list[Message]:
-    text = _text(body.system, "system")
+    text = content_read(body.system, "system", TextBlock)
     return [Message("system", text)] if text else []
 
 
 def _turn(found: Mapping[str, Any], number: int) -> Message:
     where = f"messages[{number}]"
     turn = struct_convert(found, Turn, where)
-    return Message(turn.role, _text(turn.content, f"{where}.content"))
+    return Message(turn.role, content_read(turn.content, f"{where}.content", TextBlock))
 
 
 def _without_beginning(turns: list[Message]) -> tuple[list[Message], str]:
@@ -147,21 +148,6 @@ def _without_beginning(turns: list[Message]) -> tuple[list[Message], str]:
     if last.content[-1].isspace():
         refuse_invalid("must not end in white space, since the answer goes on from it", at)
     return turns[:-1], last.content
-
-
-def _text(content: str | list[dict[str, Any]], where: str) -> str:
-    if isinstance(content, str):
-        return text_check(content, where)
-    return "".join(_block_text(block, f"{where}[{n}]") for n, block in enumerate(content))
-
-
-def _block_text(found: Mapping[str, Any], where: str) -> str:
-    kind = found.get("type")
-    if isinstance(kind, str) and kind != "text":
-        refuse_unsupported(f"{where}.type", f"Only text can be read, not {kind[:SHOWN_CHARS]!r}.")
-    block = struct_convert(neutral_left_out(found, NEUTRAL_OF_BLOCK, where), TextBlock, where)
-    _cache_control_check(block.cache_control, f"{where}.cache_control")
-    return text_check(block.text, f"{where}.text")
 
 
 def _cache_control_check(found: Mapping[str, Any] | None, where: str) -> None:

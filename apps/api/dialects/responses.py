@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from apps.api.dialects.base import Answer, Dialect, Head, Question
+from apps.api.dialects.content import Content, TextPart, content_read
 from apps.api.dialects.parameters import Metadata
 from apps.api.dialects.responses_answers import ResponseEventWriter, response_of_answer
 from apps.api.reading import (
@@ -41,11 +42,8 @@ NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
     "top_logprobs": (0,),
     "truncation": ("disabled",),
 }
-# What clients send back with an earlier answer, beside its text.
-NEUTRAL_OF_PART: Final[dict[str, tuple[object, ...]]] = {"annotations": ([],), "logprobs": ([],)}
 # Bounded, since an answer that repeats it may be kept for a while.
 Note = Annotated[str, Meta(max_length=512)]
-_TEXT_PARTS: Final = ("input_text", "output_text")
 
 
 class ResponsesBody(Struct, frozen=True, kw_only=True):
@@ -72,17 +70,18 @@ class InputMessage(Struct, frozen=True, kw_only=True):
     """One turn; the last two stand on an earlier answer that is sent back."""
 
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[dict[str, Any]]
+    content: Content
     type: Literal["message"] = "message"
     id: str | None = None
     status: Literal["in_progress", "completed", "incomplete"] | None = None
 
 
-class InputPart(Struct, frozen=True):
+class InputPart(TextPart, frozen=True):
     """A part of a turn's content."""
 
-    type: str
-    text: str
+    kinds = ("input_text", "output_text")
+    # What clients send back with an earlier answer, beside its text.
+    neutral = {"annotations": ([],), "logprobs": ([],)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,18 +159,5 @@ def _turn(found: Mapping[str, Any], where: str) -> Message:
             words += " Nothing is stored here: send the message itself, and store as false."
         refuse_unsupported(f"{where}.type", words)
     turn = struct_convert(found, InputMessage, where)
-    at = f"{where}.content"
-    if isinstance(turn.content, str):
-        text = text_check(turn.content, at)
-    else:
-        text = "".join(_part_text(part, f"{at}[{n}]") for n, part in enumerate(turn.content))
     role: Role = "system" if turn.role == "developer" else turn.role
-    return Message(role, text)
-
-
-def _part_text(found: Mapping[str, Any], where: str) -> str:
-    kind = found.get("type")
-    if isinstance(kind, str) and kind not in _TEXT_PARTS:
-        refuse_unsupported(f"{where}.type", f"Only text can be read, not {kind[:SHOWN_CHARS]!r}.")
-    part = struct_convert(neutral_left_out(found, NEUTRAL_OF_PART, where), InputPart, where)
-    return text_check(part.text, f"{where}.text")
+    return Message(role, content_read(turn.content, f"{where}.content", InputPart))

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from apps.api.dialects import chat, completions, messages, parameters, responses
+from apps.api.dialects import chat, completions, content, messages, parameters, responses
 from apps.api.rest import shapes
 from apps.router.errors import ErrorCode
 
@@ -74,7 +74,7 @@ ENDPOINTS: Final = (
         inner={
             (chat.ChatBody, "messages"): chat.ChatMessage,
             (chat.ChatBody, "stream_options"): parameters.StreamOptions,
-            (chat.ChatMessage, "content"): chat.TextPart,
+            (chat.ChatMessage, "content"): content.TextPart,
         },
         neutral={
             chat.ChatBody: chat.NEUTRAL,
@@ -110,7 +110,7 @@ ENDPOINTS: Final = (
         },
         neutral={
             responses.ResponsesBody: responses.NEUTRAL,
-            responses.InputPart: responses.NEUTRAL_OF_PART,
+            responses.InputPart: responses.InputPart.neutral,
         },
         answer=shapes.ResponseReply,
         codes=(*_ANY, *_OF_QUESTION),
@@ -131,7 +131,7 @@ ENDPOINTS: Final = (
         },
         neutral={
             messages.MessagesBody: messages.NEUTRAL,
-            messages.TextBlock: messages.NEUTRAL_OF_BLOCK,
+            messages.TextBlock: messages.TextBlock.neutral,
         },
         answer=shapes.MessageReply,
         error=shapes.MessageErrorReply,

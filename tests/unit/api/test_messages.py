@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from apps.api.dialects.messages import (
     NEUTRAL,
-    NEUTRAL_OF_BLOCK,
     MessagesBody,
+    TextBlock,
     messages_question_read,
 )
 from apps.api.errors import ApiError
@@ -169,7 +169,7 @@ anything = st.recursive(
 )
 block = st.fixed_dictionaries(
     {"type": st.just("text"), "text": st.text() | anything},
-    optional=dict.fromkeys((*NEUTRAL_OF_BLOCK, "cache_control"), anything),
+    optional=dict.fromkeys((*TextBlock.neutral, "cache_control"), anything),
 )
 turn = st.fixed_dictionaries(
     {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.api.dialects.responses import (
     NEUTRAL,
-    NEUTRAL_OF_PART,
+    InputPart,
     ResponsesBody,
     responses_question_read,
 )
@@ -193,7 +193,7 @@ anything = st.recursive(
 )
 part = st.fixed_dictionaries(
     {"type": st.sampled_from(["input_text", "output_text"]), "text": st.text() | anything},
-    optional=dict.fromkeys(NEUTRAL_OF_PART, anything),
+    optional=dict.fromkeys(InputPart.neutral, anything),
 )
 item = st.fixed_dictionaries(
     {"role": st.just("user"), "content": st.lists(part, max_size=2) | anything},
