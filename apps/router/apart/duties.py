@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from channels.db import database_sync_to_async
@@ -77,7 +76,7 @@ class ActiveDuties:
     def keep(self, effect: Effect) -> None:
         """Keep a decision or an attempt's end."""
         if (what := _recorded(effect)) is not None:
-            self._log.put(Recorded(datetime.now(UTC), what))
+            self._log.put(Recorded.now(what))
 
     def news(self, cluster: Cluster) -> list[Event]:
         """Return what the core has yet to hear of models and the catalog."""
@@ -141,7 +140,7 @@ class ActiveDuties:
             for what in found:
                 kind = "decision" if isinstance(what, Decision) else "ended"
                 if (what.job_id, kind, what.attempt) not in written:
-                    writer.put(Recorded(datetime.now(UTC), what))
+                    writer.put(Recorded.now(what))
             return
 
     @staticmethod

@@ -1,7 +1,6 @@
 """What the router decided and how it ended: the latest jobs' in memory, all of it to be written."""
 
 from collections import OrderedDict
-from datetime import UTC, datetime
 from itertools import islice
 
 from apps.router.conf import CONF
@@ -19,7 +18,7 @@ class DecisionRecord:
 
     def add(self, what: Decision | AttemptEnded) -> None:
         """Keep one more."""
-        recorded = Recorded(datetime.now(UTC), what)
+        recorded = Recorded.now(what)
         self.writer.put(recorded)
         self._by_job.setdefault(what.job_id, []).append(recorded)
         while len(self._by_job) > CONF.log_memory_jobs_count:

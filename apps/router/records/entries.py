@@ -4,7 +4,7 @@ A field leaves the site only if it is named here.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
@@ -125,6 +125,11 @@ class Recorded:
 
     made_at: datetime
     what: Decision | AttemptEnded
+
+    @classmethod
+    def now(cls, what: Decision | AttemptEnded) -> "Recorded":
+        """Return what the router says at this moment."""
+        return cls(datetime.now(UTC), what)
 
 
 @dataclass(frozen=True, slots=True)
