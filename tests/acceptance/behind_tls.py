@@ -4,8 +4,8 @@ import contextlib
 import html
 import os
 import re
-import shutil
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from tests.servers import free_port
 from tests.sites import DOMAIN, Program, Site, wait_until
 
 SITES: Final = ("", "user", "admin", "superadmin")
+CADDY: Final = str(Path(sys.executable).with_name("caddy"))
 _CADDYFILE: Final = """
 {{
     admin off
@@ -47,7 +48,7 @@ class TlsProxy(Program):
         )
         (folder / "Caddyfile").write_text(text)
         folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
-        command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+        command = [CADDY, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
         super().__init__(command, {**os.environ, **folders}, folder / "caddy.log")
         self.ca_file = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
         wait_until(self._is_up, "the proxy serves all names")
@@ -116,7 +117,6 @@ def production_env(folder: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def tls_proxy(site: Site) -> Iterator[TlsProxy]:
     """Start the proxy in front of a running site."""
-    assert shutil.which("caddy"), "apt-get install caddy"
     proxy = TlsProxy(site, site.folder / "proxy")
     try:
         yield proxy

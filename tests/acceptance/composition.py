@@ -15,7 +15,8 @@ import httpx
 
 from model_container.tests.image.engine import HINT, Docker, EngineMissingError
 from model_container.tests.image.images import Builder, base_name, import_debian
-from model_container.tests.image.packages import fetch_caddy, fetch_site_packages
+from model_container.tests.image.packages import fetch_site_packages
+from tests.acceptance.behind_tls import CADDY
 from tests.servers import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -89,8 +90,7 @@ class Composition:
         if self.builder.packages is not None:
             fetch_site_packages(self.builder.packages)
             (self.folder / "on-host.yml").write_text(BUILT_ON_HOST)
-            caddy = fetch_caddy(self.builder.packages)
-            changes = (*AS_OFFICIAL, f"copy-in {caddy} /usr/bin")
+            changes = (*AS_OFFICIAL, f"copy-in {CADDY} /usr/bin")
             hooks = [f"--customize-hook={change}" for change in changes]
             import_debian(self.docker, SERVERS, f"--include={IN_SERVERS}", *hooks)
 

