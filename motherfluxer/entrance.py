@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.views import logout as account_logout
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
@@ -19,27 +19,19 @@ from django.shortcuts import redirect, render
 from django.urls import path, reverse
 
 from apps.accounts.factors import session_has_factor
+from apps.middleware import AsyncMiddleware
 
 ROLES: Final = {"admin": "is_operator", "superadmin": "is_superadmin"}
 _OPEN: Final = ("allauth.", "apps.accounts.sessions", "apps.operations.", __name__)
 
 
-class EntranceMiddleware:
+class EntranceMiddleware(AsyncMiddleware):
     """Turns away, before the view, whoever may not enter the two closed sites."""
-
-    sync_capable = False
-    async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
         if not apps.is_installed("apps.accounts"):
             raise MiddlewareNotUsed("Nobody has a role.")
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    async def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer as the view does."""
-        return await self.get_response(request)
+        super().__init__(get_response)
 
     async def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any

@@ -1,14 +1,14 @@
 """The four sites: which URL set and which cookie names belong to a request's host."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
+
+from apps.middleware import AsyncMiddleware
 
 # Load balancers ask by a process's address, under no name of the site.
 _HEALTH_PATHS = ("/healthz", "/readyz")
@@ -69,16 +69,8 @@ def cookie_name(name: str, site: str, *, is_secure: bool) -> str:
     return f"__Host-{scoped}" if is_secure else scoped
 
 
-class HostMiddleware:
+class HostMiddleware(AsyncMiddleware):
     """Sets `request.urlconf` and `request.sites`; names session and CSRF cookies by site."""
-
-    sync_capable = False
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Serve one request on the site that its host names."""

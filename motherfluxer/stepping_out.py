@@ -4,24 +4,17 @@ The content policy lets our forms lead to our own pages only, and browsers hold 
 redirects too. So the redirect to such a site becomes a page that goes there by itself.
 """
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from apps.middleware import AsyncMiddleware
 
-class StepOutMiddleware:
+
+class StepOutMiddleware(AsyncMiddleware):
     """Makes pages of redirects that allauth's forms answer with, where they lead elsewhere."""
-
-    sync_capable = False
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, by a page where it is a step out."""

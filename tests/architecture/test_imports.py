@@ -22,8 +22,8 @@ PUBLIC = {
 }
 # Pure values that several plugins need and no app owns.
 SHARED = {"apps.networks"}
-# How all of them ask what all of them need.
-SHARED_EDGE = {"apps.databases", "apps.field_keys", "apps.redis_clients"}
+# How all of them ask what all of them need, and answer.
+SHARED_EDGE = {"apps.databases", "apps.field_keys", "apps.middleware", "apps.redis_clients"}
 CORE = ROOT / "apps" / "router" / "core"
 WIRE = ROOT / "model_container" / "src" / "motherfluxer_wire"
 # Clocks, chance, sockets, threads and the environment come in as arguments.

@@ -6,11 +6,11 @@ are the difference that is left.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+
+from apps.middleware import AsyncMiddleware
 
 _EVENED = frozenset({"account_signup"})
 
@@ -20,16 +20,8 @@ def wait_s(took_s: float, step_s: float) -> float:
     return -took_s % step_s if step_s else 0.0
 
 
-class EvenTimeMiddleware:
+class EvenTimeMiddleware(AsyncMiddleware):
     """Waits, holding no thread."""
-
-    sync_capable = False
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer at once, or a little later."""

@@ -1,26 +1,16 @@
 """Gives a browser the cookie by which it is known again, once somebody has signed in there."""
 
-from collections.abc import Awaitable, Callable
-
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.guarding.devices import device_remember
+from apps.middleware import AsyncMiddleware
 
 # Where the signals say whose browser this is.
 REMEMBERED = "mf_known_device_of"
 
 
-class DeviceMiddleware:
+class DeviceMiddleware(AsyncMiddleware):
     """Sets the cookie on the answer to a sign-in or a reset of a password."""
-
-    sync_capable = False
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, and remember the browser where a signal said so."""

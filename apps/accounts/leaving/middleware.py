@@ -1,26 +1,18 @@
 """Shows nothing but the way back, the export and the way out to who has asked to be deleted."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from apps.middleware import AsyncMiddleware
 
 # What is allauth's is about the account itself: signing out, and giving the password again.
 _STILL_OPEN = ("/account/delete/", "/account/export/", "/accounts/", "/static/")
 
 
-class LeavingMiddleware:
+class LeavingMiddleware(AsyncMiddleware):
     """Leads a user whose account is to be deleted to the page that says when."""
-
-    sync_capable = False
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponse]]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, or lead to that page."""
