@@ -14,14 +14,7 @@ from rest_framework.exceptions import NotFound
 from apps.chat import selectors, services
 from apps.chat.conf import CONF
 from apps.chat.models import Conversation, Message
-
-
-class TextField(serializers.CharField):
-    """Text, and nothing that could be made text of."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Take a string. Raises ValidationError."""
-        return super().to_internal_value(data) if isinstance(data, str) else self.fail("invalid")
+from apps.rest_parts import TextField
 
 
 class TurnSerializer(serializers.Serializer[Any]):

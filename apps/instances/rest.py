@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
@@ -28,6 +28,7 @@ from apps.instances.errors import (
     NameTakenError,
 )
 from apps.instances.models import Credential, KnownInstance
+from apps.rest_parts import RevocableFilter, TextField
 from apps.router.errors import ErrorCode
 from motherfluxer_wire.fields import ModelName
 
@@ -67,14 +68,6 @@ class OperatorsView(viewsets.GenericViewSet[Any]):
     def get_permissions(self) -> list[Any]:
         """Ask for the role beside what everybody needs."""
         return [*super().get_permissions(), IsOperator()]
-
-
-class TextField(serializers.CharField):
-    """Text, and nothing that could be made text of."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Take a string. Raises ValidationError."""
-        return super().to_internal_value(data) if isinstance(data, str) else self.fail("invalid")
 
 
 class CredentialSerializer(serializers.ModelSerializer[Credential]):
@@ -134,21 +127,6 @@ class IssuedCredentialSerializer(CredentialSerializer):
         fields = (*CredentialSerializer.Meta.fields, "credential")  # type: ignore[assignment]
 
 
-class CredentialFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
-    """By name, and whether it was revoked."""
-
-    name = django_filters.CharFilter("name")
-    is_revoked = extend_schema_field(bool)(
-        django_filters.TypedChoiceFilter(
-            choices=[("true", "yes"), ("false", "no")],
-            coerce="true".__eq__,
-            field_name="revoked_at",
-            lookup_expr="isnull",
-            exclude=True,
-        )
-    )
-
-
 @extend_schema_view(
     create=extend_schema(
         responses={201: IssuedCredentialSerializer, 409: OpenApiTypes.OBJECT},
@@ -159,7 +137,7 @@ class CredentialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Operat
     """Your credentials: what an instance shows to be let in."""
 
     serializer_class = CredentialSerializer
-    filterset_class = CredentialFilter
+    filterset_class = RevocableFilter
     lookup_field = "token_id"
     lookup_url_kwarg = "id"
     lookup_value_converter = "slug"  # nothing that a database does not take

@@ -23,7 +23,10 @@ PUBLIC = {
 # Pure values that several plugins need and no app owns.
 SHARED = {"apps.networks"}
 # How all of them ask what all of them need, and answer.
-SHARED_EDGE = {"apps.databases", "apps.field_keys", "apps.middleware", "apps.redis_clients"}
+SHARED_EDGE = {
+    *("apps.databases", "apps.field_keys", "apps.middleware", "apps.redis_clients"),
+    "apps.rest_parts",
+}
 CORE = ROOT / "apps" / "router" / "core"
 WIRE = ROOT / "model_container" / "src" / "motherfluxer_wire"
 # Clocks, chance, sockets, threads and the environment come in as arguments.

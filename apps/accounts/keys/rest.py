@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, cast
 
-import django_filters
 from allauth.account.decorators import reauthentication_required
 from allauth.core.exceptions import ReauthenticationRequired
 from django.db.models import QuerySet
@@ -14,7 +13,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
@@ -27,35 +26,11 @@ from apps.accounts.keys import selectors, services
 from apps.accounts.keys.models import ApiKey
 from apps.accounts.keys.notices import api_key_made_tell
 from apps.accounts.models import User
+from apps.rest_parts import CountField, FlagField, RevocableFilter, TextField
 from apps.router.errors import ErrorCode
 from apps.router.ports import Caller
 
 _MOST_GRACE_H: Final = 24
-
-
-class TextField(serializers.CharField):
-    """Text, and nothing that could be made text of."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Take a string. Raises ValidationError."""
-        return super().to_internal_value(data) if isinstance(data, str) else self.fail("invalid")
-
-
-class CountField(serializers.IntegerField):
-    """A whole number, and nothing that could be made one of."""
-
-    def to_internal_value(self, data: Any) -> int:
-        """Take a number. Raises ValidationError."""
-        is_whole = type(data) is int or (isinstance(data, float) and data.is_integer())
-        return super().to_internal_value(int(data)) if is_whole else self.fail("invalid")
-
-
-class FlagField(serializers.BooleanField):
-    """True or false, and nothing that could be made one of them."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        """Take one. Raises ValidationError."""
-        return data if isinstance(data, bool) else self.fail("invalid", input=data)
 
 
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
@@ -122,21 +97,6 @@ class RotationSerializer(serializers.Serializer[Any]):
     )
 
 
-class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
-    """By name, and whether it was revoked."""
-
-    name = django_filters.CharFilter("name")
-    is_revoked = extend_schema_field(bool)(
-        django_filters.TypedChoiceFilter(
-            choices=[("true", "yes"), ("false", "no")],
-            coerce="true".__eq__,
-            field_name="revoked_at",
-            lookup_expr="isnull",
-            exclude=True,
-        )
-    )
-
-
 @extend_schema_view(
     create=extend_schema(responses={201: IssuedApiKeySerializer, 409: OpenApiTypes.OBJECT}),
 )
@@ -151,7 +111,7 @@ class ApiKeyViewSet(
     """
 
     serializer_class = ApiKeySerializer
-    filterset_class = ApiKeyFilter
+    filterset_class = RevocableFilter
     lookup_field = "token_id"
     lookup_url_kwarg = "id"
     lookup_value_converter = "slug"  # nothing that a database does not take
