@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from apps.api.dialects.base import Answer, EventWriter, Head
-from apps.api.dialects.writing import DONE, error_event, json_encode, text_encode, usage_body
-from apps.api.errors import ApiError
-from motherfluxer_wire.frames import Usage
+from apps.api.dialects.base import Answer, Head
+from apps.api.dialects.chunks import ChunkWriter
+from apps.api.dialects.writing import usage_body
 
 
 def chat_completion_body(answer: Answer) -> dict[str, Any]:
@@ -28,8 +27,8 @@ def chat_completion_body(answer: Answer) -> dict[str, Any]:
     }
 
 
-class ChatEventWriter(EventWriter):
-    """Writes one stream's events; what all of them share is encoded once."""
+class ChatEventWriter(ChunkWriter):
+    """Writes one stream's chunks."""
 
     def __init__(self, head: Head, *, includes_usage: bool) -> None:
         shared = {
@@ -39,35 +38,16 @@ class ChatEventWriter(EventWriter):
             "model": head.model,
             "system_fingerprint": None,
         }
-        self._includes_usage = includes_usage
-        self._head = b"data: " + json_encode(shared)[:-1]
-        self._tail = (b',"usage":null' if includes_usage else b"") + b"}\n\n"
-        self._text_head = self._head + b',"choices":[{"index":0,"delta":{"content":'
-        self._text_tail = b'},"logprobs":null,"finish_reason":null}]' + self._tail
+        super().__init__(shared, includes_usage=includes_usage)
 
     def opening(self) -> bytes:
         """Return the event that says who speaks."""
-        return self._chunk({"role": "assistant", "content": "", "refusal": None}, None)
+        return self.chunk(_choice({"role": "assistant", "content": "", "refusal": None}, None))
 
-    def piece(self, text: str) -> bytes:
-        """Return the event of a piece of text."""
-        return self._text_head + text_encode(text) + self._text_tail
+    def choice(self, text: str, finish_reason: str | None = None) -> dict[str, Any]:
+        """Return the choice that bears a piece of text, or why the answer ended."""
+        return _choice({"content": text} if text else {}, finish_reason)
 
-    def ending(self, answer: Answer) -> bytes:
-        """Return why the answer ended, its usage if asked for, and the mark of the end."""
-        end = self._chunk({}, answer.finish_reason)
-        if self._includes_usage:
-            end += self._usage(answer.usage)
-        return end + DONE
 
-    def failure(self, error: ApiError) -> bytes:
-        """Return the error's event."""
-        return error_event(error)
-
-    def _usage(self, usage: Usage | None) -> bytes:
-        figures = json_encode({"choices": [], "usage": usage_body(usage)})
-        return self._head + b"," + figures[1:] + b"\n\n"
-
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return self._head + b',"choices":' + json_encode([choice]) + self._tail
+def _choice(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from apps.api.dialects.base import Answer, Dialect, EventWriter, Head, Question
+from apps.api.dialects.base import Answer, Dialect, Head, Question
+from apps.api.dialects.chunks import ChunkWriter
 from apps.api.dialects.parameters import SHARED_NEUTRAL, SharedBody
-from apps.api.dialects.writing import DONE, error_event, json_encode, text_encode, usage_body
-from apps.api.errors import ApiError
+from apps.api.dialects.writing import usage_body
 from apps.api.reading import (
     model_name_read,
     neutral_left_out,
@@ -16,7 +16,7 @@ from apps.api.reading import (
     struct_convert,
     text_check,
 )
-from motherfluxer_wire.frames import Message, Usage
+from motherfluxer_wire.frames import Message
 
 NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
     **SHARED_NEUTRAL,
@@ -48,39 +48,19 @@ class CompletionQuestion(Question):
         return CompletionEventWriter(head, includes_usage=self.includes_usage)
 
 
-class CompletionEventWriter(EventWriter):
-    """Writes one stream's events; what all of them share is encoded once."""
+class CompletionEventWriter(ChunkWriter):
+    """Writes one stream's chunks."""
 
     def __init__(self, head: Head, *, includes_usage: bool) -> None:
-        self._includes_usage = includes_usage
-        self._head = b"data: " + json_encode(_shared(head))[:-1]
-        self._tail = (b',"usage":null' if includes_usage else b"") + b"}\n\n"
-        self._text_head = self._head + b',"choices":[{"index":0,"text":'
-        self._text_tail = b',"logprobs":null,"finish_reason":null}]' + self._tail
+        super().__init__(_shared(head), includes_usage=includes_usage)
 
     def opening(self) -> bytes:
         """Return nothing: the first piece says all."""
         return b""
 
-    def piece(self, text: str) -> bytes:
-        """Return the event of a piece of text."""
-        return self._text_head + text_encode(text) + self._text_tail
-
-    def ending(self, answer: Answer) -> bytes:
-        """Return why the answer ended, its usage if asked for, and the mark of the end."""
-        choice = _choice("", answer.finish_reason)
-        end = self._head + b',"choices":' + json_encode([choice]) + self._tail
-        if self._includes_usage:
-            end += self._usage(answer.usage)
-        return end + DONE
-
-    def failure(self, error: ApiError) -> bytes:
-        """Return the error's event."""
-        return error_event(error)
-
-    def _usage(self, usage: Usage | None) -> bytes:
-        figures = json_encode({"choices": [], "usage": usage_body(usage)})
-        return self._head + b"," + figures[1:] + b"\n\n"
+    def choice(self, text: str, finish_reason: str | None = None) -> dict[str, Any]:
+        """Return the choice that bears a piece of text, or why the answer ended."""
+        return _choice(text, finish_reason)
 
 
 def completion_question_read(body: bytes) -> CompletionQuestion:
@@ -123,5 +103,5 @@ def _shared(head: Head) -> dict[str, Any]:
     }
 
 
-def _choice(text: str, finish_reason: str) -> dict[str, Any]:
+def _choice(text: str, finish_reason: str | None) -> dict[str, Any]:
     return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}
