@@ -3,15 +3,13 @@
 import asyncio
 import dataclasses
 import secrets
-import time
 from typing import Any
 
 import pytest
-from django.conf import settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from apps.api import request_limits
-from apps.api.request_limits import RequestCounter, counters_of
+from apps.api.request_limits import RequestCounter
 from apps.router import ports
 from apps.router.live.runtime import LiveRouter
 from apps.router.ports import Caller, CallRecord
@@ -60,15 +58,6 @@ def gate(router: LiveRouter) -> OneKeyGate:
     found = ports.caller_gate.get()
     assert isinstance(found, OneKeyGate)
     return found
-
-
-@pytest.fixture
-def still_minute(monkeypatch: pytest.MonkeyPatch) -> RequestCounter:
-    """Count requests as the settings say, in a minute that does not pass."""
-    now = time.time()
-    counter = RequestCounter(counters_of(settings.REDIS_URL), clock=lambda: now)
-    monkeypatch.setattr(request_limits, "_counter", lambda: counter)
-    return counter
 
 
 @pytest.mark.usefixtures("still_minute")
