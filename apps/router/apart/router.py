@@ -292,7 +292,7 @@ class RouterProcess:
         for mishap in self.cluster.mishaps:
             log.error("a letter could not be acted on: %s", mishap, extra={"entry": entry.id})
         self.cluster.mishaps.clear()
-        for one in self.window.add(told, self.cluster.now_s):
+        for one in self.window.add(told, self.cluster.ticked_at or 0.0):
             if is_active:
                 self.duties.keep(one.effect)
         if not is_active:

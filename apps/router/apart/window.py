@@ -13,18 +13,18 @@ _LONGEST_STEP_S: Final = 1.0
 
 
 class Window:
-    """Effects in order. Their age counts while time passes for the router, not while it stands."""
+    """Effects in order. Their age counts while a router acts: only then is any of it written."""
 
     def __init__(self) -> None:
         self._kept: deque[tuple[float, Addressed]] = deque()
         self._lived_s = 0.0
-        self._now_s = 0.0
+        self._ticked_at = 0.0
         self._unwritten: list[Addressed] = []
 
-    def add(self, told: Iterable[Addressed], now_s: float) -> list[Addressed]:
-        """Keep effects of this moment, and return those that are the router's own."""
-        self._lived_s += min(max(now_s - self._now_s, 0.0), _LONGEST_STEP_S)
-        self._now_s = now_s
+    def add(self, told: Iterable[Addressed], ticked_at: float) -> list[Addressed]:
+        """Keep effects since the active router's last tick; return those that are its own."""
+        self._lived_s += min(max(ticked_at - self._ticked_at, 0.0), _LONGEST_STEP_S)
+        self._ticked_at = ticked_at
         own = []
         for one in told:
             self._kept.append((self._lived_s, one))

@@ -186,8 +186,7 @@ class _Batch:
         cluster, now = self.cluster, self.cluster.now_s
         before, cluster.ticked_at = cluster.ticked_at, now
         if before is None or now - before > STALL_S:
-            for place in cluster.gateways.values():
-                place.heard_at = now
+            self._begin_anew(before)
         for gateway, place in list(cluster.gateways.items()):
             if now - place.heard_at > DEAD_AFTER_S:
                 self._remove(gateway)
@@ -203,6 +202,15 @@ class _Batch:
                 del cluster.gone[gateway]
         if cluster.endings and now - cluster.endings[0].at > ENDINGS_KEPT_S:
             cluster.endings = [one for one in cluster.endings if not _is_old(one, now)]
+
+    def _begin_anew(self, stopped_at: float | None) -> None:
+        """Count from now on what no router could act on: who lives, and ends to be told."""
+        cluster = self.cluster
+        for place in cluster.gateways.values():
+            place.heard_at = cluster.now_s
+        for ending in cluster.endings:
+            if stopped_at is not None and ending.at >= stopped_at:
+                ending.at = cluster.now_s
 
     def _excuse(self, silent: set[str], seconds: float) -> None:
         """Blame no instance for what may not have come through its gateway or a job's home."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from apps.router.apart import keys, router
+from apps.router.apart import keys, router, window
 from apps.router.apart.connection import redis_connected
 from apps.router.apart.lease import Lease
 from apps.router.apart.post import Post
@@ -162,6 +162,23 @@ async def test_both_end_and_the_next_goes_on_from_the_snapshot(valkey: Server) -
     async with routers(valkey.url, "r3"):
         await until(lambda: len(gateway.assigned) == 40)
         assert len(set(gateway.assigned)) == 40
+    await gateway.post.stop(within_s=5)
+
+
+async def test_what_came_while_no_router_acted_for_long_is_answered(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "KEPT_S", 0.2)
+    gateway = Gateway(valkey.url)
+    await gateway.post.start()
+    async with routers(valkey.url, "r1"):
+        gateway.join()
+        gateway.submit(1, "a")
+        await until(lambda: gateway.assigned == ["a0"])
+    gateway.post.tell_router(events.AttemptDone(f"{A}.x", "a0", 1, "stop", 1, 1, 0))
+    await asyncio.sleep(2.5)  # meanwhile it says that it lives, more than once
+    async with routers(valkey.url, "r3"):
+        await until(lambda: any(isinstance(one, effects.FinishJob) for one in gateway.effects))
     await gateway.post.stop(within_s=5)
 
 

@@ -209,6 +209,18 @@ def test_after_a_pause_of_the_router_nobody_is_taken_for_dead() -> None:
     assert kinds(to(B, site.wait(2, silent=[A]))) == ["GatewayGone"]
 
 
+def test_an_end_that_came_while_no_router_acted_is_told_to_who_inherits_it() -> None:
+    site = Site(A, B)
+    site.join(B, "x")
+    site.submit(A, "j")
+    site.wait(1)
+    site.say(A, events.AttemptDone(f"{B}.x", "j", 1, "stop"))
+    site.now_ms += 30_000
+    inherited = to(B, site.wait(5, silent=[A]))
+    assert A not in site.cluster.gateways
+    assert effects.FinishJob("j", "stop") in inherited
+
+
 def test_a_deposed_routers_ticks_change_nothing() -> None:
     site = Site(A)
     site.tick(token=5)
