@@ -110,12 +110,16 @@ class Gateway:
                 has_text=bool(request.beginning),
             )
         )
-        if not stream.is_taken:
-            await self._wait_taken(stream)
-        if stream.ended is not None and stream.ended.error is not None:
-            del self.streams[stream.job_id]
-            raise JobRefusedError(stream.ended.error)
-        await self.homes.keeper.safe(stream)
+        try:
+            if not stream.is_taken:
+                await self._wait_taken(stream)
+            if stream.ended is not None and stream.ended.error is not None:
+                del self.streams[stream.job_id]
+                raise JobRefusedError(stream.ended.error)
+            await self.homes.keeper.safe(stream)
+        except asyncio.CancelledError:
+            self.cancel(stream.job_id, "the reader left")
+            raise
         log.info("job submitted", extra={"job": stream.job_id, "request": request.request_id})
         return stream
 
@@ -291,9 +295,6 @@ class Gateway:
             error = JobError(ErrorCode.ROUTER_AWAY, words, retry_after_s=5)
             self.homes.end(stream.job_id, Ended(None, error))
             self.bus.publish(events.JobCancelled(stream.job_id, "the router did not answer"))
-        except asyncio.CancelledError:
-            self.cancel(stream.job_id, "the reader left")
-            raise
 
     def _counted(self, ended: AttemptEnded) -> AttemptEnded:
         """Return an end with the tokens that came; the core heard of them only now and then."""
