@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 ROUND_EVERY_S: Final = 0.02
 # Redis that refuses to write (its memory is full) is asked again after this.
 REFUSED_S: Final = 1.0
-KEPT_MS: Final = 15 * 60_000
+# Longer than a job may wait in the queue, where nothing may change that would renew it.
+KEPT_MS: Final = 30 * 60_000
 ENDED_KEPT_MS: Final = 2 * 60_000
 RENEW_S: Final = 60.0
 # So long after its end a stream is written anew when Redis loses its data: who follows missed it.
@@ -93,6 +94,7 @@ class Journal:
         stream.told = None
         self._books.pop(stream.job_id, None)
         self._dirty.pop(stream.job_id, None)
+        self._look_again()
 
     async def adopt(self, job_id: str) -> JobStream | None:
         """Take a job from its home, which is shut out; None when its journal is gone.
@@ -166,8 +168,7 @@ class Journal:
                 self._refused(book, why)
             else:
                 self._safe_now(book)
-        done, self._round_done = self._round_done, asyncio.Event()
-        done.set()
+        self._look_again()
 
     def lost(self) -> None:
         """Write everything anew: nobody knows what Redis still has."""
@@ -214,6 +215,7 @@ class Journal:
             self._on_taken(stream)
             return
         log.error("journal refused", extra={"job": stream.job_id, "detail": why})
+        book.renewed_at = float("-inf")
         book.is_whole_due = True
         self._dirty[stream.job_id] = book
         self._next_round_at = _loop_time() + REFUSED_S
@@ -237,6 +239,11 @@ class Journal:
         book.told += 1
         book.renewed_at = float("-inf")
         self._dirty[book.stream.job_id] = book
+
+    def _look_again(self) -> None:
+        """Let those who wait for something to be kept see whether it is."""
+        done, self._round_done = self._round_done, asyncio.Event()
+        done.set()
 
     def _hurry(self) -> None:
         self._is_urgent = True
