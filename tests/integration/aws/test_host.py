@@ -127,6 +127,20 @@ def test_release_migrates_before_it_publishes(tmp_path: Path) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(
+    ("ending", "outcome"), [("return 0", "made whole"), ("return 1", "not made")]
+)
+def test_dump_that_broke_off_is_no_backup(tmp_path: Path, ending: str, outcome: str) -> None:
+    stand_ins = f"""
+        BACKUPS_BUCKET=b DATABASE_HOST=db; chown() {{ :; }}; cd {tmp_path}
+        pg_dump() {{ echo whole; {ending}; }}
+        aws() {{ if [ "$1" = s3 ]; then cat > part && mv part uploaded; fi; }}
+    """
+    tell = "if [ -e uploaded ]; then echo made $(cat uploaded); else echo not made; fi"
+    said = called(tmp_path / "host", f"{stand_ins} backup || true; wait; {tell}", "Housekeeping")
+    assert said == f"{outcome}\n"
+
+
 def test_host_that_steadily_runs_is_told_from_one_that_starts_again_and_again(
     tmp_path: Path,
 ) -> None:
