@@ -10,7 +10,13 @@ from prometheus_client import CollectorRegistry, Counter, ProcessCollector, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.router.selectors import NO_VIEW, RouterView, process_view, router_view
+from apps.router.selectors import (
+    NO_VIEW,
+    RouterView,
+    process_view,
+    router_trouble,
+    router_view,
+)
 
 PREFIX: Final = "motherfluxer_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,10 +29,11 @@ class RouterCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give every figure."""
         try:
-            view, own = router_view(), process_view()
+            view, own, trouble = router_view(), process_view(), router_trouble()
         except RuntimeError:  # this process does not run the router, or not yet
             return
-        if view is not NO_VIEW:  # else a counter would seem to begin anew
+        # Nothing rather than what was so once; and a counter would seem to begin anew.
+        if view is not NO_VIEW and trouble is None:
             yield from _shared(view)
         yield _gauge("links", "Instances whose link ends in this process.", own.links)
         yield _gauge("streams", "Answers under way whose text this process holds.", own.streams)

@@ -126,3 +126,8 @@ async def test_takeovers_and_ends_of_attempts_are_the_routers(redis_url: str) ->
         await told(done=1, refused=1, failovers=1)
         submit("c", done("c"))
         await told(done=2, refused=1, failovers=1)
+        await second.aclose()
+        async with asyncio.timeout(20):
+            while value_of("motherfluxer_instances_online") is not None:  # noqa: ASYNC110 # as read
+                await asyncio.sleep(0.05)
+        assert value_of("motherfluxer_links") == 0
