@@ -26,3 +26,16 @@ def test_session_and_signature_live_as_long_as_the_old_key_is_kept(
     else:
         with pytest.raises(signing.BadSignature):
             signing.loads(signed, salt="s")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_session_goes_from_new_processes_to_old_ones_that_know_the_new_key(
+    settings: Settings, is_known: bool
+) -> None:
+    client = SiteClient("user")
+    client.force_login(User.objects.create_user(email="ada@example.org", password="a-long-pass"))
+    old, new = settings.SECRET_KEY, "another" * 10
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = new, [old]
+    assert client.get("/").wsgi_request.user.is_authenticated
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = old, [new] if is_known else []
+    assert client.get("/").wsgi_request.user.is_authenticated is is_known
