@@ -252,7 +252,7 @@ class RouterProcess:
         now = time.monotonic()
         try:
             entries = await self.post.read(self._read_id, block_ms=block_ms)
-            if self.token is None and await self._has_missed(now) and await self._load():
+            if self.token is None and await self._has_missed() and await self._load():
                 return True
         except AWAY:
             self._at_end_at = -math.inf
@@ -265,9 +265,10 @@ class RouterProcess:
             self._apply(entry)
         return bool(entries)
 
-    async def _has_missed(self, now: float) -> bool:
+    async def _has_missed(self) -> bool:
         """Whether entries may have been trimmed before this standby read them."""
-        if now - self._at_end_at < STALE_S or self._read_id == BEGINNING:
+        # By the time after the read: it may have stood still just before.
+        if time.monotonic() - self._at_end_at < STALE_S or self._read_id == BEGINNING:
             return False
         first_id = await self.post.first_id()
         if first_id is None or not is_after(first_id, self._read_id):

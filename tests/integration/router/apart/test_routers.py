@@ -90,11 +90,14 @@ class HeldPost(RouterPost):
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.is_held = False
+        self.reads_count = 0
 
     async def read(self, after_id: str, *, block_ms: int) -> list[Entry]:
         self.is_held = not self.may_read.is_set()
         await self.may_read.wait()
-        return await super().read(after_id, block_ms=block_ms)
+        found = await super().read(after_id, block_ms=block_ms)
+        self.reads_count += 1
+        return found
 
 
 @asynccontextmanager
@@ -214,8 +217,8 @@ async def trimmed_beyond_now(url: str) -> None:
 async def test_standby_that_missed_what_was_trimmed_begins_from_the_snapshot(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(router, "STALE_S", 0.1)
-    monkeypatch.setattr(router, "SNAPSHOT_S", 0.2)
+    monkeypatch.setattr(router, "STALE_S", 0.5)
+    monkeypatch.setattr(router, "SNAPSHOT_S", 0.6)
     gateway = Gateway(valkey.url)
     async with routers(valkey.url, "r1", "r2") as found:
         await gateway.post.start()
@@ -225,6 +228,7 @@ async def test_standby_that_missed_what_was_trimmed_begins_from_the_snapshot(
         await until(lambda: standby.cluster is not None and A in standby.cluster.gateways)
         held = standby.post
         assert isinstance(held, HeldPost)
+        await until(lambda: held.reads_count > 1)
         held.may_read.clear()
         await until(lambda: held.is_held)
         gateway.submit(30, "a")
