@@ -1,14 +1,14 @@
 """Who asks a composition and reads the answer to its end, at /v1 and on the chat page."""
 
 import contextlib
-import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 
 from tests.acceptance.composition import DOMAIN, Composition
+from tests.streams import ChatAnswer, api_text
 
 MODEL: Final = "motherfluxer-tiny"
 QUESTION: Final = "What is MotherFluxer?"
@@ -37,12 +37,7 @@ class V1Reader:
                 self.first = self.first or piece.decode()
                 self.whole += piece.decode()
         assert self.whole.rstrip().endswith("data: [DONE]"), self.whole[-200:]
-        return self._text()
-
-    def _text(self) -> str:
-        lines = self.whole.splitlines()
-        events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
-        return "".join(event["choices"][0]["delta"].get("content") or "" for event in events)
+        return api_text(self.whole)
 
 
 @dataclass
@@ -51,19 +46,18 @@ class ChatReader:
 
     composition: Composition
     first: str = ""
-    text: str = ""
-    end: str = ""
     connections_count: int = 0
+    told: ChatAnswer = field(default_factory=ChatAnswer)
 
     def read(self) -> str:
         """Ask and read; the answer's text."""
         with self.composition.client() as client:
             stream = self._ask(client)
-            while not self.end:
+            while self.told.end is None:
                 with contextlib.suppress(httpx.TransportError):
                     self._read_some(client, stream)
-        assert json.loads(self.end)["error"] is None, self.end
-        return self.text
+        assert self.told.end["error"] is None, self.told.end
+        return self.told.text
 
     def _ask(self, client: httpx.Client) -> str:
         page = client.get("/", headers={"Accept": "text/html"}).text
@@ -77,16 +71,10 @@ class ChatReader:
         return str(asked.json()["stream_url"])
 
     def _read_some(self, client: httpx.Client, url: str) -> None:
-        with client.stream("GET", url, params={"from": str(len(self.text))}) as response:
+        with client.stream("GET", url, params={"from": str(len(self.told.text))}) as response:
             assert response.status_code == 200, response.read()
             self.connections_count += 1
-            name = ""
+            self.told.connect()
             for line in response.iter_lines():
-                kind, _, value = line.partition(": ")
-                if kind == "event":
-                    name = value
-                elif kind == "data" and name == "text":
-                    self.first = self.first or value
-                    self.text += json.loads(value)
-                elif kind == "data" and name == "end":
-                    self.end = value
+                self.told.take(line)
+                self.first = self.first or self.told.text

@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 
 from tests.acceptance.visitors import Visitor
 from tests.sites import Site
+from tests.streams import ChatAnswer, api_text
 
 PAUSE_S: Final = 0.2
 PATIENCE_S: Final = 120.0
@@ -27,39 +27,32 @@ class Answer:
 
     visitor: Visitor
     question: str
-    text: str = ""
-    end: dict[str, Any] | None = None
+    told: ChatAnswer = field(default_factory=ChatAnswer)
 
     async def read(self, stream_url: str) -> None:
         """Read to the end; come back to where it stopped."""
-        while self.end is None:
+        told = self.told
+        while told.end is None:
             with contextlib.suppress(httpx.TransportError):
-                await self._read_some(f"{stream_url}?from={len(self.text)}")
-            if self.end is None:
+                await self._read_some(f"{stream_url}?from={len(told.text)}")
+            if told.end is None:
                 await asyncio.sleep(PAUSE_S)
-        assert self.end["error"] is None, self.end
-        assert self.text == self.question, (len(self.text), self.text[-20:], self.end)
+        assert told.end["error"] is None, told.end
+        assert told.text == self.question, (len(told.text), told.text[-20:], told.end)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether some of it was read, and not all."""
+        return bool(self.told.text) and self.told.end is None
 
     async def _read_some(self, url: str) -> None:
         async with self.visitor.client.stream("GET", url) as response:
             assert response.status_code in (200, 502, 503), response.status_code
             if response.status_code != 200:
                 return
-            event: dict[str, str] = {}
+            self.told.connect()
             async for line in response.aiter_lines():
-                if line:
-                    name, _, value = line.partition(": ")
-                    event[name] = value
-                else:
-                    self._take(event)
-                    event = {}
-
-    def _take(self, event: dict[str, str]) -> None:
-        if event.get("event") == "text":
-            self.text += json.loads(event["data"])
-            assert int(event["id"]) == len(self.text), "a character was doubled or lost"
-        elif event.get("event") == "end":
-            self.end = json.loads(event["data"])
+                self.told.take(line)
 
 
 class Crowd:
@@ -90,7 +83,7 @@ class Crowd:
     @property
     def reading_count(self) -> int:
         """How many are in the middle of an answer now."""
-        return sum(bool(answer.text) and answer.end is None for answer in self._reading.values())
+        return sum(answer.is_running for answer in self._reading.values())
 
     async def finish(self) -> None:
         """Let everybody read what he asked for to its end."""
@@ -131,17 +124,8 @@ def api_question(number: int, words: int) -> dict[str, Any]:
 async def api_answer(site: Site, port: int, key: str, body: dict[str, Any]) -> str:
     """Read a streamed answer of /v1, over one connection: nobody can come back to it."""
     headers = {"Authorization": f"Bearer {key}", "Host": f"{site.host()}:{port}"}
-    text = ""
-    async with (
-        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client,
-        client.stream(
-            "POST", f"http://127.0.0.1:{port}/v1/chat/completions", json=body, headers=headers
-        ) as response,
-    ):
-        assert response.status_code == 200, await response.aread()
-        async for line in response.aiter_lines():
-            if line.startswith("data: {"):
-                event = json.loads(line[6:])
-                assert "error" not in event, event
-                text += event["choices"][0]["delta"].get("content") or ""
-    return text
+    address = f"http://127.0.0.1:{port}/v1/chat/completions"
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
+        response = await client.post(address, json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    return api_text(response.text)

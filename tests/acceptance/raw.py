@@ -241,10 +241,3 @@ async def reader_of(site: Site, key: str) -> AsyncIterator[Reader]:
 
 def _ids(job: Job) -> dict[str, Any]:
     return {"job": job["job"], "attempt": job["attempt"]}
-
-
-def text_of_stream(raw: bytes) -> str:
-    """Return the text in a whole HTTP answer's bytes."""
-    events = (json.loads(line[6:]) for line in raw.split(b"\n") if line.startswith(b"data: {"))
-    choices = (choice for event in events for choice in event["choices"])
-    return "".join(choice["delta"].get("content") or "" for choice in choices)

@@ -29,9 +29,9 @@ from tests.acceptance.raw import (
     Reader,
     raw_instance,
     reader_of,
-    text_of_stream,
 )
 from tests.sites import Site, wait_until
+from tests.streams import api_text
 
 WHOLE = "".join(TOKENS)
 BEGINNING = "".join(TOKENS[:20])
@@ -393,7 +393,7 @@ async def test_readers_that_stop_reading_delay_nobody_and_lose_nothing(
         await until(console.is_clear, "the slots are free although nobody has read")
         async with asyncio.timeout(PATIENCE_S):
             streams = await asyncio.gather(*(waiting.read() for waiting in stalled))
-        assert [text_of_stream(stream) for stream in streams] == ["".join(long)] * len(stalled)
+        assert [api_text(stream.decode()) for stream in streams] == ["".join(long)] * len(stalled)
 
 
 # -- the router itself ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.sites import running_site
 from tests.servers import running_servers
 from tests.sites import Site
+from tests.streams import ChatAnswer
 
 WORDS = " ".join(f"word{n}" for n in range(60))
 SLOW = {"MOTHERFLUXER_ECHO_DELAY_MS": "80"}
@@ -61,14 +62,10 @@ def browser(site: Site) -> Iterator[Browser]:
 
 def events_of(response: httpx.Response) -> tuple[str, dict[str, Any] | None]:
     """Return the text of a stream and its end."""
-    text, end = "", None
-    for block in response.text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
-        if fields.get("event") == "text":
-            text += json.loads(fields["data"])
-        if fields.get("event") == "end":
-            end = json.loads(fields["data"])
-    return text, end
+    told = ChatAnswer()
+    for line in response.text.split("\n"):
+        told.take(line)
+    return told.text, told.end
 
 
 def test_answer_is_read_and_stopped_at_another_process(site: Site, browser: Browser) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.conftest import Tiny
 from tests.sites import ROOT, base_env
+from tests.streams import api_text
 
 PAGE: Final = ROOT / "docs" / "clients.md"
 _RUN: Final = re.compile(r"^```(python|sh) run\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,8 +26,7 @@ def text_of(output: str) -> str:
         return str(json.loads(output)["choices"][0]["message"]["content"])
     if not output.startswith("data: "):
         return output
-    events = [json.loads(line[6:]) for line in output.split("\n") if line.startswith("data: {")]
-    return "".join(choice["delta"].get("content") or "" for e in events for choice in e["choices"])
+    return api_text(output)
 
 
 def test_each_client_has_an_example() -> None:
