@@ -12,6 +12,7 @@ from apps.chat.askers import Asker
 from apps.chat.choice import ModelChoice, model_choice
 from apps.chat.claims import Claim
 from apps.chat.conf import CONF
+from apps.chat.cutting import CutBy, cut_by
 from apps.chat.database import in_own_thread, until_answered
 from apps.chat.models import Message
 from apps.chat.running import running_add
@@ -19,6 +20,7 @@ from apps.chat.selectors import answer_again
 from apps.router.errors import JobMovedError
 from apps.router.live.streams import Ended, JobStream
 from apps.router.ports import VisitorTicket
+from apps.router.selectors import router_view
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +94,18 @@ async def answer_settled(row: Message) -> Message | None:
     return found
 
 
+def cut_of(stream: JobStream, ended: Ended) -> CutBy | None:
+    """Tell the limit that cut an answer, by what the router knows of its model now."""
+    model_name = stream.started.model_name if stream.started else ""
+    mosts = [one.max_output_tokens for one in router_view().models if one.name == model_name]
+    return cut_by(
+        finish_reason=ended.finish_reason,
+        asked_most=stream.request.sampling.max_tokens,
+        given=stream.completion_tokens,
+        model_most=max(mosts, default=0),
+    )
+
+
 def note_of(ticket: VisitorTicket | None) -> str:
     """Return what another process needs to go on keeping an answer."""
     return f"{_APP} {msgspec.json.encode(ticket).decode()}"
@@ -130,6 +144,7 @@ def _kept(stream: JobStream, ended: Ended, choice: ModelChoice) -> dict[str, Any
         "content": stream.text,
         "state": _state_of(ended),
         "error_code": ended.error.code if ended.error else "",
+        "cut_by": cut_of(stream, ended) or "",
     }
     if started := stream.started:
         # Else the answer keeps what an earlier job of it may have noted.

@@ -19,7 +19,7 @@ from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 
 from apps.chat.allowances import allowance_data, allowance_of
-from apps.chat.answers import answer_settled
+from apps.chat.answers import answer_settled, cut_of
 from apps.chat.askers import Asker
 from apps.chat.choice import ModelChoice
 from apps.chat.conf import CONF
@@ -29,7 +29,7 @@ from apps.chat.events import KEEP_ALIVE, OPENING, event_bytes, stream_event_byte
 from apps.chat.models import Message
 from apps.chat.running import RunningAnswer, UnderWay, running_find
 from apps.chat.selectors import Turn, answer_again, answer_find, turn_of, under_way_of
-from apps.chat.words import broken_off_words, error_words
+from apps.chat.words import broken_off_words, cut_words, error_words
 from apps.databases import AGAIN_IN_S, DATABASE_AWAY
 from apps.router import ports
 from apps.router.errors import JobMovedError
@@ -140,6 +140,7 @@ async def _live_events(live: RunningAnswer, asker: Asker, offset: int) -> AsyncI
             attempts=stream.attempt,
             job_id=stream.job_id,
             text=stream.text,
+            cut_by=cut_of(stream, event) or "",
         )
 
 
@@ -200,13 +201,14 @@ async def _kept_events(turn: Turn, asker: Asker, offset: int) -> AsyncIterator[b
     finish_reasons = {"complete": "stop", "stopped": "cancelled"}
     yield await _end_event(
         asker,
-        finish_reason=finish_reasons.get(turn.state),
+        finish_reason="length" if turn.cut_by else finish_reasons.get(turn.state),
         error=(turn.error_code, "") if turn.state == "failed" else None,
         instance=turn.instance_name,
         model=turn.model_label,
         attempts=turn.attempts,
         job_id=turn.job_id,
         text=turn.text,
+        cut_by=turn.cut_by,
     )
 
 
@@ -216,6 +218,7 @@ async def _end_event(
     finish_reason: str | None,
     error: tuple[str, str] | None,
     text: str,
+    cut_by: str,
     **figures: str | int,
 ) -> bytes:
     allowance = await allowance_of(asker)
@@ -229,8 +232,10 @@ async def _end_event(
         words = broken_off_words(error[0], allowance=allowance).as_data()
     elif error is not None:
         words = error_words(*error, allowance=allowance).as_data()
+    cut = cut_words(cut_by, is_visitor=asker.is_visitor).as_data() if cut_by else None
     data = {"finish_reason": finish_reason, "error": words, "can_continue": can_continue}
-    return event_bytes("end", {**data, **figures, "allowance": allowance_data(allowance)})
+    shown = {"cut": cut, "allowance": allowance_data(allowance)}
+    return event_bytes("end", {**data, **figures, **shown})
 
 
 async def _respond(receive: Receive, send: Send, events: AsyncIterator[bytes]) -> None:

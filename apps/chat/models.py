@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from apps.chat.cutting import CutBy
 from apps.chat.fields import EncryptedTextField
 
 
@@ -75,6 +76,14 @@ class Message(models.Model):
         max_length=384, blank=True, default="", help_text="What its reader saw the model called."
     )
     attempts = models.PositiveIntegerField(default=0)
+    cut_by = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        choices=[(one.value, one.value) for one in CutBy],
+        help_text="The limit of tokens at which it ended; empty for one that was finished.",
+    )
     error_code = models.CharField(max_length=64, blank=True, default="")
     created = models.DateTimeField(auto_now_add=True)
 

@@ -13,7 +13,7 @@ from apps.chat.conf import CONF
 from apps.chat.models import Conversation
 from apps.chat.selectors import Turn, conversations_of, messages_of, turns_now
 from apps.chat.visits import is_users_site
-from apps.chat.words import Words, broken_off_words, error_words, place_words
+from apps.chat.words import Words, broken_off_words, cut_words, error_words, place_words
 
 EXAMPLES = (
     "What is MotherFluxer?",
@@ -28,7 +28,9 @@ class ShownTurn:
     """A turn with the words that go under it."""
 
     turn: Turn
+    is_last: bool
     error: Words | None
+    cut: Words | None
     can_continue: bool
     place: str
     stream_url: str
@@ -47,7 +49,7 @@ async def chat_page(
     if conversation is not None:
         rows = await sync_to_async(messages_of)(conversation_id=conversation.pk)
         turns = await turns_now(rows)
-    shown = _turns_shown(turns)
+    shown = _turns_shown(turns, asker)
     allowance = await allowance_of(asker)
     return {
         "conversation": conversation,
@@ -76,12 +78,14 @@ async def _history(asker: Asker) -> list[Conversation]:
     return await find(user_id=asker.user_id, limit=CONF.history_length_count)
 
 
-def _turns_shown(turns: list[Turn]) -> list[ShownTurn]:
+def _turns_shown(turns: list[Turn], asker: Asker) -> list[ShownTurn]:
     """Show each turn; only the last one can be continued."""
     return [
         ShownTurn(
             turn=turn,
+            is_last=turn is turns[-1],
             error=_error_of(turn, is_last=turn is turns[-1]),
+            cut=cut_words(turn.cut_by, is_visitor=asker.is_visitor) if turn.cut_by else None,
             can_continue=turn.can_continue and turn is turns[-1],
             place=_place_of(turn),
             stream_url=stream_url(turn.id),

@@ -25,7 +25,8 @@ class Turn:
 
     `state` is "running", "complete", "stopped" or "failed"; `offset` counts the text's characters;
     `model_label` is what people see the model called; `earlier_job_ids` are those of the jobs that
-    the answer was continued from, oldest first; `waiting` is its place in the queue.
+    the answer was continued from, oldest first; `cut_by` is the limit that cut it, or empty;
+    `waiting` is its place in the queue.
     """
 
     id: uuid.UUID
@@ -38,6 +39,7 @@ class Turn:
     job_id: str
     earlier_job_ids: tuple[str, ...]
     error_code: str
+    cut_by: str
     waiting: Waiting | None = None
 
     @property
@@ -165,6 +167,7 @@ def turn_of(row: Message, under_way: UnderWay | None = None) -> Turn:
         job_id=row.job_id,
         earlier_job_ids=tuple(row.earlier_job_ids.split()),
         error_code=str(error_code),
+        cut_by=row.cut_by if state == Message.State.COMPLETE else "",
         waiting=waiting,
     )
 

@@ -3,13 +3,17 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from apps.chat.cutting import CutBy
 from apps.router.errors import ErrorCode
 from apps.router.ports import Allowance
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said to the reader; `offers_signup`: an account would help."""
+    """What is said to the reader; `offers_signup`: an account would help.
+
+    `code` is that of an error, or the limit that cut an answer.
+    """
 
     code: str
     message: str
@@ -58,11 +62,20 @@ _PROOF_NEEDED: Final = (
 )
 # How people call the stretch of time that a limit counts.
 _SPANS: Final = {86_400: "today", 3_600: "this hour", 60: "this minute"}
+_CUT: Final = "This answer was cut here: it has reached the limit of its length."
+_CUT_FOR_VISITORS: Final = "This answer was cut here: it has reached the limit for visitors."
 _BROKE_OFF: Final = "The answer broke off here, and no instance was left that could go on with it."
 _NOBODY_CONTINUES: Final = (
     "No connected instance can go on with this answer right now. What has come is kept;"
     " continue it later, or ask again."
 )
+
+
+def cut_words(cut_by: str, *, is_visitor: bool) -> Words:
+    """Say that an answer was cut, and at which limit; the page offers to go on beside it."""
+    if cut_by == CutBy.DEMO and is_visitor:
+        return Words(cut_by, _CUT_FOR_VISITORS, offers_signup=True)
+    return Words(cut_by, _CUT)
 
 
 def broken_off_words(code: str, *, allowance: Allowance | None = None) -> Words:

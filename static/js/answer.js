@@ -39,6 +39,14 @@ export function watchAnswer(element, page) {
     part("parts").hidden = !instance;
   }
 
+  function showCut({ message, offers_signup: offersSignup }) {
+    part("cut-text").textContent = message;
+    part("cut-signup").hidden = !offersSignup;
+    part("cut-ways").hidden = false;
+    part("cut").hidden = false;
+    page.keepAtBottom();
+  }
+
   function setState(state) {
     element.dataset.state = state;
     part("verb").textContent = VERBS[state] ?? "Answered";
@@ -64,10 +72,11 @@ export function watchAnswer(element, page) {
       showInstance({ instance: data.instance, model: data.model, attempt: data.attempts });
     }
     if (data.error) show("failure", data.error.message);
+    if (data.cut) showCut(data.cut);
     setState(data.error ? "failed" : data.finish_reason === "cancelled" ? "stopped" : "complete");
     part("continue").hidden = !data.can_continue;
     if (data.allowance) page.allowanceChanged(data.allowance);
-    page.say(data.error ? data.error.message : "The answer is complete.");
+    page.say((data.error ?? data.cut)?.message ?? "The answer is complete.");
     page.ended(element);
   }
 

@@ -70,12 +70,14 @@ async function ask(text) {
   form.set("text", text);
   const lost = "The site cannot be reached. Your text is kept; send it again in a moment.";
   const reply = await send(composer.form.action, form, lost);
-  if (!reply) composer.fill(text);
+  if (!reply) composer.giveBack(text);
   else if (reply.response.ok) begin(text, reply.data);
   else refused(text, reply.response, reply.data);
 }
 
 function begin(text, data) {
+  // A button's own question takes the button away: whoever goes by keys goes on in the composer.
+  const byKeys = document.activeElement?.matches("[data-example]:focus-visible");
   const welcome = root.querySelector("[data-welcome]");
   if (welcome) {
     const heading = welcome.querySelector("h1");
@@ -83,7 +85,7 @@ function begin(text, data) {
     heading.textContent = data.title;
     welcome.replaceWith(heading);
   }
-  composer.clear();
+  composer.clear(text);
   composer.form.elements.namedItem("conversation").value = data.conversation_id;
   if (location.pathname !== data.conversation_url) {
     history.replaceState(null, "", data.conversation_url);
@@ -93,8 +95,9 @@ function begin(text, data) {
   }
   if (data.allowance) page.allowanceChanged(data.allowance);
   addTurn("question", text);
-  for (const form of turns.querySelectorAll("[data-continue]")) form.hidden = true;
+  for (const way of turns.querySelectorAll("[data-continue], [data-cut-ways]")) way.hidden = true;
   follow(addTurn("answer"), data);
+  if (byKeys) composer.field.focus();
 }
 
 function follow(answer, data) {
@@ -147,7 +150,7 @@ function listConversation(data) {
 
 function refused(text, response, data) {
   composer.setBusy(false);
-  if (text) composer.fill(text);
+  if (text) composer.giveBack(text);
   if (data.sign_in_url) {
     location.assign(data.sign_in_url);
     return;

@@ -66,7 +66,15 @@ export class Composer {
     this.field.focus();
   }
 
-  clear() {
+  /** Put a question back that was not taken; what else was typed meanwhile stays. */
+  giveBack(text) {
+    if (!this.field.value.trim()) this.fill(text);
+    this.field.focus();
+  }
+
+  /** Take a question out that was asked; a draft beside a button's own question stays. */
+  clear(text) {
+    if (this.field.value.trim() !== text) return;
     this.field.value = "";
     sessionStorage.removeItem(DRAFT_KEY);
     this.grow();

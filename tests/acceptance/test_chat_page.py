@@ -281,6 +281,40 @@ def test_page_works_without_scripts(echo_site: Site, chromium: Browser) -> None:
     context.close()
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_answer_that_was_cut_says_so_and_is_gone_on_with(
+    start_site: SiteFactory, chromium: Browser, *, has_scripts: bool
+) -> None:
+    site = start_site(demo_limit="5/day", env={"DEMO_ANSWER_TOKENS": "3"})
+    slow_instance(site, delay_ms=0)
+    context = chromium.new_context(java_script_enabled=has_scripts)
+    page = context.new_page()
+    page.goto(site.url)
+    page.get_by_test_id("composer").fill("one two three four five")
+    page.get_by_test_id("send").click()
+    done = answer(page, "complete")
+    if has_scripts:
+        page.get_by_test_id("composer").press_sequentially("mine")
+        page.keyboard.press("Shift+Tab")  # from the composer: "Why this instance?"
+        page.keyboard.press("Shift+Tab")  # the way to an account
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Enter")
+        expect(text_of(answer(page, "complete", 1))).to_have_text("Go on.")
+        expect(page.get_by_test_id("composer")).to_have_value("mine")
+        expect(page.get_by_test_id("composer")).to_be_focused()
+        expect(page.get_by_role("button", name="Ask it to go on")).to_be_hidden()
+        page.reload()
+    for _ in range(2):
+        expect(text_of(done)).to_have_text("one two three")
+        expect(done.get_by_test_id("cut")).to_contain_text("it has reached the limit for visitors")
+        page.reload()
+    if not has_scripts:
+        page.get_by_role("button", name="Ask it to go on").click()
+        expect(text_of(answer(page, "complete", 1))).to_have_text("Go on.")
+    expect(done.get_by_role("link", name="Sign up for longer answers")).to_be_hidden()
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_fit_and_are_accessible(
