@@ -1,4 +1,4 @@
-"""The way of a visitor's conversations into an account: the link, and the page that takes them."""
+"""The way of a visitor's conversations into an account: the links, and the page that takes them."""
 
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -28,15 +28,26 @@ from apps.chat.visits import asker_of
 @require_safe
 async def offer(request: HttpRequest) -> HttpResponse:
     """Send a visitor to the sign-up page, and from there to what has been asked so far."""
+    return await _led(request, "signup")
+
+
+@never_cache
+@require_safe
+async def sign_in(request: HttpRequest) -> HttpResponse:
+    """Send a visitor to the sign-in page, and from there to what has been asked so far."""
+    return await _led(request, "login")
+
+
+async def _led(request: HttpRequest, page: str) -> HttpResponse:
     asker = await asker_of(request)
     if asker is not None and not asker.is_visitor:
         return HttpResponseRedirect(reverse("chat:home"))
-    signup_url = f"{cast(Any, request).sites.user}/accounts/signup/"
+    url = f"{cast(Any, request).sites.user}/accounts/{page}/"
     if asker is not None and asker.visitor_key:
         token = keep_token_make(visitor_key=asker.visitor_key)
         if await _found(keep_token_read(token=token)):
-            signup_url += "?" + urlencode({"next": reverse("chat:keep", args=[token])})
-    return HttpResponseRedirect(signup_url)
+            url += "?" + urlencode({"next": reverse("chat:keep", args=[token])})
+    return HttpResponseRedirect(url)
 
 
 @never_cache

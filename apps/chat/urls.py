@@ -13,6 +13,7 @@ urlpatterns = [
     path("chat/continue", views.continue_answer, name="continue"),
     path("chat/stop", views.stop, name="stop"),
     path("chat/keep", keep_views.offer, name="keep-offer"),
+    path("chat/sign-in", keep_views.sign_in, name="sign-in"),
     path("chat/keep/<str:token>", keep_views.keep, name="keep"),
     path("history/", views.history, name="history"),
 ]

@@ -139,8 +139,9 @@ def test_proof_can_be_stopped_and_keeps_the_text(start_site: SiteFactory, page: 
     left(page, "4 of 5 left today")
 
 
+@pytest.mark.parametrize("way", ["header", "foot"])
 def test_who_has_an_account_keeps_what_was_asked_and_typed_by_signing_in(
-    start_site: SiteFactory, page: Page
+    start_site: SiteFactory, page: Page, way: str
 ) -> None:
     site = start_site(demo_limit="1/day")
     slow_instance(site, delay_ms=0)
@@ -156,8 +157,11 @@ def test_who_has_an_account_keeps_what_was_asked_and_typed_by_signing_in(
     answer(page, "complete")
     ask(page, "two")
     expect(page.get_by_role("alert")).to_be_visible()
-    page.get_by_role("link", name="Sign up to keep this conversation").click()
-    page.get_by_role("main").get_by_role("link", name="Sign in", exact=True).click()
+    if way == "header":
+        page.get_by_role("banner").get_by_role("link", name="Sign in", exact=True).click()
+    else:
+        page.get_by_role("link", name="Sign up to keep this conversation").click()
+        page.get_by_role("main").get_by_role("link", name="Sign in", exact=True).click()
     page.get_by_label("Email").fill("reader@example.org")
     page.get_by_label("Password").fill("correct-horse-9")
     page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()

@@ -35,13 +35,15 @@ async def finished(answering: Answering, told: dict[str, Any], *, known: int) ->
     await kept(told["answer_id"])
 
 
-async def keep_url(visitor: AsyncClient) -> str:
-    """Follow the page's link; return where the sign-up leads to afterwards."""
-    led = await visitor.get("/chat/keep")
+async def keep_url(
+    visitor: AsyncClient, link: str = "/chat/keep", leads_to: str = "/accounts/signup/"
+) -> str:
+    """Follow a link of the page's; return where the sign-up or the sign-in leads to afterwards."""
+    led = await visitor.get(link)
     assert led.status_code == 302
     parts = urlsplit(led["Location"])
     assert parts.netloc.startswith("user.")
-    assert parts.path == "/accounts/signup/"
+    assert parts.path == leads_to
     [url] = parse_qs(parts.query)["next"]
     return url
 
@@ -67,6 +69,22 @@ async def test_conversations_come_to_whoever_has_the_link(
     assert "Hello." in (await user_client.get(done["Location"])).content.decode()
     assert "First?" in (await user_client.get("/history/")).content.decode()
     assert (await visitor.get(second["conversation_url"])).status_code == 404
+
+
+async def test_signing_in_by_the_header_offers_the_same(
+    visitor: AsyncClient, user_client: UserClient, user: Any, answering: Answering
+) -> None:
+    page = (await visitor.get("/")).content.decode()
+    assert '<a href="/chat/sign-in">Sign in</a>' in page
+    led = await visitor.get("/chat/sign-in")
+    assert led["Location"] == "http://user.motherfluxer.localhost/accounts/login/"
+    await finished(answering, (await ask(visitor, "First?")).json(), known=0)
+    url = await keep_url(visitor, "/chat/sign-in", "/accounts/login/")
+    # Who is signed in there already comes straight to the offer.
+    led = await user_client.get("/accounts/login/", {"next": url})
+    assert led["Location"] == url
+    assert "Keep 1 conversation" in (await user_client.get(url)).content.decode()
+    assert (await user_client.get("/chat/sign-in"))["Location"] == "/"
 
 
 async def test_link_is_good_once(
