@@ -17,11 +17,15 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.http import escape_leading_slashes
 
 from apps.accounts.factors import session_has_factor
 from apps.middleware import AsyncMiddleware
 
 ROLES: Final = {"admin": "is_operator", "superadmin": "is_superadmin"}
+# In the session: the page that its reader wanted, while a second factor is set up. Only this module
+# writes it, and only addresses of the site itself, which "//example.org/" is none of.
+GOAL_KEY: Final = "entrance_goal"
 _OPEN: Final = ("allauth.", "apps.accounts.sessions", "apps.operations.", __name__)
 
 
@@ -56,12 +60,21 @@ def _turn_away(request: HttpRequest, role: str) -> HttpResponse | None:
     if not (user.may_act and getattr(user, role)):
         return render(request, "entrance/not_yours.html", status=403)
     if not user.has_second_factor:
+        if _is_page(request):
+            request.session[GOAL_KEY] = escape_leading_slashes(here)
         return redirect("mfa_index")
     if not session_has_factor(request):
         methods = get_adapter().get_reauthentication_methods(user)
         by_factor = [one["url"] for one in methods if one["id"].startswith("mfa_")]
         return redirect_to_login(here, by_factor[-1])
+    request.session.pop(GOAL_KEY, None)
     return None
+
+
+def _is_page(request: HttpRequest) -> bool:
+    """Whether this is asked for to be looked at; browsers tell it of what their scripts fetch."""
+    is_read = request.method == "GET" and not request.path.startswith("/api/")
+    return is_read and request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
 
 
 def _instead(name: str) -> Callable[[HttpRequest], HttpResponse]:

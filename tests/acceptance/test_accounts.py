@@ -208,6 +208,23 @@ def test_a_plain_security_key_is_a_second_factor_and_what_fails_is_told(
     expect(page.get_by_text("You have no key yet.")).to_be_visible()
 
 
+def test_the_first_sign_in_ends_on_the_page_that_was_wanted(site: Site, page: Page) -> None:
+    wanted = at(site, "superadmin", "/accounts/user/?q=superadmin")
+    page.goto(wanted)
+    page.get_by_label("Email").fill(f"superadmin@{site.domain}")
+    page.get_by_label("Password").fill(site.password("superadmin"))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("link", name="Set up an app").click()
+    page.get_by_text("It can't be scanned").click()
+    page.get_by_label("Authenticator code").fill(
+        totp_code(page.locator("#totp-secret").inner_text())
+    )
+    page.get_by_role("button", name="Switch on").click()
+    page.get_by_role("link", name="I have kept them, go on").click()
+    expect(page).to_have_url(wanted)
+    expect(page.get_by_role("heading", name="Select user to change")).to_be_visible()
+
+
 def test_a_session_that_was_ended_elsewhere_is_out(
     shared_site: Site, chromium: Browser, page: Page
 ) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from io import StringIO
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.core.management import CommandError, call_command
 from django.urls import get_resolver
+from django.utils.http import url_has_allowed_host_and_scheme
 from pytest_django import Settings
 
 from apps.accounts import factors, roles
@@ -51,6 +53,41 @@ def test_the_first_sign_in_leads_to_a_second_factor_and_then_inside(site: str, b
     assert not again.is_signed_in
     again.post("/accounts/2fa/authenticate/", {"code": codes[0]})
     assert is_inside(again)
+
+
+def go_on_url(page: str, words: str) -> str:
+    found = re.search(rf'href="([^"]*)">{words}</a>', page)
+    assert found, page
+    return unescape(found[1])
+
+
+def test_who_sets_a_factor_up_goes_on_to_the_page_that_was_wanted(boss: User) -> None:
+    client = sign_in("superadmin", BOSS)
+    wanted = "/accounts/user/?q=a&o=1"
+    assert client.get(wanted)["Location"] == INDEX
+    # Neither what a page's script fetches, nor a form, nor a program is where somebody is going.
+    client.get("/router/live", headers={"sec-fetch-mode": "cors"})
+    client.post("/router/")
+    client.get("/api/credentials/")
+    set_up_app(client)
+    codes = client.get("/accounts/2fa/recovery-codes/").content.decode()
+    assert go_on_url(codes, "I have kept them, go on") == wanted
+    assert go_on_url(client.get(INDEX).content.decode(), "Go on to it") == wanted
+    assert client.get(wanted).status_code == 200
+    assert go_on_url(client.get(INDEX).content.decode(), "Go on to it") == "/"
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/", "///evil.example/", "/\\evil.example/", "/https://evil.example/"]
+)
+def test_nobody_is_led_to_another_site_by_setting_a_factor_up(path: str, boss: User) -> None:
+    client = sign_in("superadmin", BOSS)
+    client.get(INDEX, {"next": "https://evil.example/", "entrance_goal": "https://evil.example/"})
+    assert client.request(PATH_INFO=path)["Location"] == INDEX
+    set_up_app(client)
+    target = go_on_url(client.get(INDEX).content.decode(), "Go on to it")
+    assert target != "/"
+    assert url_has_allowed_host_and_scheme(target, allowed_hosts=None)
 
 
 @pytest.mark.parametrize("site", SITES)
