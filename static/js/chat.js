@@ -203,3 +203,4 @@ window.addEventListener("pageshow", (event) => {
 const unfinished = turns.querySelector('[data-state="running"]');
 if (unfinished) watch(unfinished);
 if (turns.childElementCount) page.keepAtBottom();
+composer.takeEarly();

@@ -42,7 +42,16 @@ export class Composer {
   #restoreDraft() {
     // What this tab has is newer than what the site kept when it refused a question.
     const draft = sessionStorage.getItem(DRAFT_KEY);
-    if (draft) this.field.value = draft;
+    const isTypedIn = this.field.value !== this.field.defaultValue;
+    if (draft && !isTypedIn) this.field.value = draft;
+  }
+
+  /** Send what was sent before this script had come. */
+  takeEarly() {
+    const button = document.querySelector("[data-pressed]");
+    if (!button) return;
+    button.removeAttribute("data-pressed");
+    this.form.requestSubmit(button);
   }
 
   ask(text) {

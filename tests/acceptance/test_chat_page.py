@@ -134,6 +134,57 @@ def test_shift_enter_makes_a_new_line(echo_site: Site, page: Page) -> None:
     assert text_of(answer(page, "complete")).text_content() == "one\ntwo"
 
 
+@pytest.mark.parametrize("have_come", [True, False], ids=["late", "lost"])
+@pytest.mark.parametrize("way", ["Enter", "Send", "example"])
+def test_what_is_sent_before_the_scripts_have_come_is_asked(
+    echo_site: Site, page: Page, way: str, *, have_come: bool
+) -> None:
+    held: list[Route] = []
+    page.route("**/js/chat.js", lambda route: held.append(route), times=1)
+    page.goto(echo_site.url, wait_until="commit")
+    composer = page.get_by_test_id("composer")
+    if way == "example":
+        page.get_by_role("button", name="Tell me a joke").click(no_wait_after=True)
+    else:
+        composer.fill("early")
+        button = composer if way == "Enter" else page.get_by_test_id("send")
+        button.press("Enter", no_wait_after=True)
+        expect(composer).to_have_value("early")
+    expect(page.locator("[data-pressed]")).to_have_count(1)
+    [route] = held
+    if have_come:
+        route.continue_()
+    else:
+        route.abort()
+    said = "Tell me a joke" if way == "example" else "early"
+    expect(text_of(answer(page, "complete"))).to_have_text(said)
+    expect(page.get_by_test_id("answer")).to_have_count(1)
+    expect(composer).to_have_value("")
+
+
+def test_enter_sends_where_the_scripts_were_lost(echo_site: Site, page: Page) -> None:
+    page.route("**/js/chat.js", lambda route: route.abort())
+    page.goto(echo_site.url)
+    ask(page, "plain")
+    expect(text_of(answer(page, "complete"))).to_have_text("plain")
+
+
+def test_what_is_typed_before_the_scripts_have_come_outlives_an_older_draft(
+    echo_site: Site, page: Page
+) -> None:
+    page.goto(echo_site.url)
+    composer = page.get_by_test_id("composer")
+    composer.press_sequentially("old")
+    held: list[Route] = []
+    page.route("**/js/chat.js", lambda route: held.append(route), times=1)
+    page.goto(f"{echo_site.url}/?", wait_until="commit")
+    composer.fill("new")
+    [route] = held
+    route.continue_()
+    page.wait_for_load_state()
+    expect(composer).to_have_value("new")
+
+
 def test_markup_from_a_model_is_only_text(echo_site: Site, page: Page) -> None:
     page.goto(echo_site.url)
     evil = "<img src=x onerror=alert(1)> <script>alert(2)</script> **bold**"
@@ -272,6 +323,7 @@ def test_page_works_without_scripts(echo_site: Site, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(echo_site.url)
+    expect(page.get_by_text("Enter sends")).to_be_hidden()
     page.get_by_test_id("composer").fill("plain")
     page.get_by_test_id("send").click()
     expect(text_of(answer(page, "complete"))).to_have_text("plain")
