@@ -119,15 +119,18 @@ def instance_disconnect(*, token_id: str, name: str) -> None:
 
 
 def instances_touch(*, connected: Iterable[tuple[str, str]]) -> None:
-    """Record that these instances, by credential and name, are still connected."""
+    """Record that these instances, by credential and name, are still connected.
+
+    An older link of one that ended at another process may have been recorded meanwhile.
+    """
     names_of: dict[str, list[str]] = {}
     for token_id, name in connected:
         names_of.setdefault(token_id, []).append(name)
     now = timezone.now()
     for token_id, names in names_of.items():
-        KnownInstance.objects.filter(
-            credential__token_id=token_id, name__in=names, is_connected=True
-        ).update(last_seen=now)
+        KnownInstance.objects.filter(credential__token_id=token_id, name__in=names).update(
+            last_seen=now, is_connected=True
+        )
 
 
 def _check_operator(operator_id: int) -> None:

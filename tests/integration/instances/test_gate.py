@@ -157,6 +157,19 @@ async def test_joining_and_leaving_is_recorded(
     assert await gate.known_models() == frozenset(["phi-2"])
 
 
+async def test_a_record_is_right_again_where_an_older_link_ends_later_at_another_process(
+    gate: CredentialGate, issued: tuple[Credential, str], clock: Clock
+) -> None:
+    older = CredentialGate()
+    admission = await _admission(gate, issued[1])
+    await older.instance_joined(admission, _hello())
+    await gate.instance_joined(admission, _hello())
+    await older.instance_left(admission, "box")
+    clock.now += 60
+    await gate.ended_credentials(frozenset([admission.credential_id]))
+    assert selectors.is_recorded_connected(await KnownInstance.objects.aget())
+
+
 async def test_a_record_goes_stale_unless_the_site_keeps_it_fresh(
     gate: CredentialGate, issued: tuple[Credential, str], clock: Clock
 ) -> None:
