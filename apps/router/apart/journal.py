@@ -97,7 +97,7 @@ class Journal:
         self._look_again()
 
     async def adopt(self, job_id: str) -> JobStream | None:
-        """Take a job from its home, which is shut out; None when its journal is gone.
+        """Take a job from its home, which is shut out; None when its journal is gone or has a hole.
 
         Raises redis' errors.
         """
@@ -108,7 +108,9 @@ class Journal:
         epoch, rows = found
         payloads = [dict(zip(row[::2], row[1::2], strict=True)).get(b"b") for _, row in rows]
         stream = stream_of_rows(job_id, payloads)
-        if stream is not None:
+        if stream is None:
+            await client.delete(keys.journal(job_id))  # so its readers hear that it is lost
+        else:
             self._open(stream, epoch=int(epoch))
         return stream
 
@@ -213,6 +215,11 @@ class Journal:
             self.close(stream)
             stream.move_away()
             self._on_taken(stream)
+            return
+        if why == "gone":
+            log.warning("journal was gone", extra={"job": stream.job_id})
+            self._begin_anew(book)
+            self._hurry()
             return
         log.error("journal refused", extra={"job": stream.job_id, "detail": why})
         book.renewed_at = float("-inf")

@@ -13,7 +13,7 @@ from apps.router.apart import keys
 # KEYS: journals. ARGV, for each: the epoch that the writer had when Redis may have lost its data
 # (else ""), the epoch, "1" when what is written is the whole and all before it may go, for how many
 # ms it is of use ("": as said before), entries. Returns {which, why} of those not written; the why
-# is "taken" when another home has the job.
+# is "taken" when another home has the job, "gone" when there is nothing that entries go on from.
 WRITE_ROUND: Final = """
 local function last_epoch(key)
   local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
@@ -27,7 +27,10 @@ local function write(key, had, epoch, is_whole, entries)
   if is_whole == '1' then
     answer = redis.pcall('XADD', key, 'MAXLEN', '1', epoch .. '-*', 'b', entries)
   else
-    answer = redis.pcall('XADD', key, epoch .. '-*', 'b', entries)
+    answer = redis.pcall('XADD', key, 'NOMKSTREAM', epoch .. '-*', 'b', entries)
+  end
+  if not answer then
+    return 'gone'
   end
   if answer.err and string.find(answer.err, 'equal or smaller', 1, true) then
     return 'taken'

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
 from apps.router.apart import followers as followers_module
+from apps.router.apart import keys
 from apps.router.apart.followers import Followers
+from apps.router.apart.journal_reading import journal_read
 from apps.router.errors import ErrorCode
 from apps.router.live.streams import Ended
 from motherfluxer_wire.frames import Usage
@@ -119,6 +122,31 @@ async def test_nothing_is_doubled_when_redis_has_lost_its_data(
     assert await reader == stream.text
 
 
+async def test_nothing_is_missed_when_a_journal_was_gone_unseen(
+    post: SmallPost, followers: Followers
+) -> None:
+    stream = new_stream()
+    post.journal.open(stream)
+    begin(stream)
+    await post.journal.safe(stream)
+    replica = await followers.follow(stream.job_id)
+    assert replica is not None
+    reader = asyncio.create_task(text_of(replica))
+    for _ in range(5):
+        grow(stream, "a")
+        await post.journal.safe(stream)
+    await post.redis.delete(keys.journal(stream.job_id))
+    grow(stream, "a")
+    await post.journal.safe(stream)
+    found = await journal_read(post.redis, stream.job_id)
+    assert found is not None
+    assert found[0].whole() == stream.whole()
+    grow(stream, "b")
+    stream.end(Ended("stop"), at=5.0)
+    async with asyncio.timeout(20):
+        assert await reader == "aaaaaab"
+
+
 async def test_job_that_is_lost_with_its_journal_ends(
     post: SmallPost, followers: Followers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +160,30 @@ async def test_job_that_is_lost_with_its_journal_ends(
     await post.stop()
     await post.redis.flushall()
     ended = await replica.wait_ended()
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.ANSWER_INTERRUPTED
+
+
+async def test_job_whose_journal_has_a_hole_ends_where_nobody_can_go_on(
+    post: SmallPost,
+    other_post: SmallPost,
+    followers: Followers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(followers_module, "QUIET_S", 0.0)
+    monkeypatch.setattr(followers_module, "BLOCK_MS", 10)
+    stream = new_stream()
+    post.journal.open(stream)
+    begin(stream)
+    await post.journal.safe(stream)
+    replica = await followers.follow(stream.job_id)
+    assert replica is not None
+    await post.stop()
+    await post.redis.delete(keys.journal(stream.job_id))
+    await post.redis.xadd(keys.journal(stream.job_id), {"b": msgspec.msgpack.encode([])})
+    assert await other_post.journal.adopt(stream.job_id) is None
+    async with asyncio.timeout(20):
+        ended = await replica.wait_ended()
     assert ended.error is not None
     assert ended.error.code is ErrorCode.ANSWER_INTERRUPTED
 
