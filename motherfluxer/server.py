@@ -19,6 +19,7 @@ from typing import Any, Final
 import uvicorn
 from django.conf import settings
 
+from motherfluxer.forwarding import with_proxies_watched
 from motherfluxer.http_protocol import BoundedHttpProtocol
 from motherfluxer.protocols import BoundedWebSocketProtocol
 from motherfluxer.sockets import BACKLOG_COUNT, bound_sockets
@@ -70,6 +71,7 @@ def server_config(
         backlog=BACKLOG_COUNT,
     )
     config.load()
+    config.loaded_app = with_proxies_watched(config.loaded_app, settings.TRUSTED_PROXIES)
     return config
 
 

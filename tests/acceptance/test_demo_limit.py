@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -127,6 +128,13 @@ async def is_let_in(site: Site, forwarded: str, **options: Any) -> bool:
     return told == "answered"
 
 
+def told_of_proxies(site: Site) -> list[Any]:
+    """Return the log's lines about peers that forward and are not trusted."""
+    assert site.program is not None
+    lines = [line for line in site.program.output.splitlines() if "forwarding" in line]
+    return [json.loads(line) for line in lines]
+
+
 SAME = [
     ("203.0.113.1", "203.0.113.1"),
     ("203.0.113.2", "9.9.9.9, 203.0.113.2"),
@@ -163,3 +171,15 @@ async def test_header_is_nothing_where_no_proxy_is_named(start_site: SiteFactory
     site = start_site(env={"DEMO_ADDRESS_LIMIT": "1/hour"})
     assert await is_let_in(site, "192.0.2.1")
     assert not await is_let_in(site, "192.0.2.2")
+    [line] = told_of_proxies(site)
+    assert (line["level"], line["peer"]) == ("warning", "127.0.0.1")
+
+
+async def test_log_tells_of_a_peer_that_forwards_and_is_not_trusted(
+    start_site: SiteFactory,
+) -> None:
+    site = start_site(env={"TRUSTED_PROXIES": "127.0.0.1"})
+    assert await is_let_in(site, "192.0.2.1")
+    assert told_of_proxies(site) == []
+    assert await is_let_in(site, "192.0.2.2", peer="[::1]")
+    assert [line["peer"] for line in told_of_proxies(site)] == ["::1"]
