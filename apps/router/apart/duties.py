@@ -12,6 +12,7 @@ from apps.router.apart.written_view import written_view_encode, written_view_of
 from apps.router.core.cluster import Cluster, Witness
 from apps.router.core.effects import Effect, RecordAttemptEnd, RecordDecision
 from apps.router.core.events import CatalogChanged, Event, ModelsKnown
+from apps.router.core.state import KNOWN_MODELS_MOST
 from apps.router.core.values import AttemptEnded, Decision
 from apps.router.live.catalog_reading import catalog_event, catalog_routing
 from apps.router.live.event_recorder import EventRecorder
@@ -81,7 +82,8 @@ class ActiveDuties:
     def news(self, cluster: Cluster) -> list[Event]:
         """Return what the core has yet to hear of models and the catalog."""
         found: list[Event] = []
-        if unknown := self._known_models - cluster.state.known_models:
+        known = cluster.state.known_models
+        if len(known) < KNOWN_MODELS_MOST and (unknown := self._known_models - known):
             found.append(ModelsKnown(tuple(sorted(unknown))))
         if self._catalog is not None and not _is_heard(self._catalog, cluster):
             found.append(self._catalog)

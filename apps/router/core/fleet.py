@@ -36,7 +36,7 @@ def instance_joined(state: RouterState, event: InstanceJoined, now: float) -> li
         region=event.region,
     )
     state.instances[event.session] = instance
-    state.known_models.update(instance.models)
+    state.remember_models(instance.models)
     state.fleet_changed()
     resumed = tuple(offer for offer in event.offers if _take_up(state, instance, offer, now))
     dropped = tuple(offer.job_id for offer in event.offers if offer not in resumed)
@@ -62,7 +62,7 @@ def instance_changed(state: RouterState, event: InstanceChanged, now: float) -> 
         instance.models = models
         instance.slots = event.slots
         instance.last_heard_at = now
-        state.known_models.update(instance.models)
+        state.remember_models(instance.models)
         state.fleet_changed()
     return []
 

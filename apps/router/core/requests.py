@@ -97,7 +97,7 @@ def tokens_counted(state: RouterState, event: TokensCounted, now: float) -> list
 
 def models_known(state: RouterState, event: ModelsKnown, now: float) -> list[Effect]:
     """Note models that have been served before."""
-    state.known_models.update(event.names)
+    state.remember_models(event.names)
     return []
 
 
@@ -157,7 +157,7 @@ def _refusal(
 ) -> RefuseJob | None:
     settings = state.settings
     is_forbidden = bool({event.model_name, model_name} & state.forbidden_models)
-    if is_forbidden or (model_name is not None and model_name not in state.known_models):
+    if is_forbidden or (model_name is not None and not state.is_known(model_name)):
         detail = f"the model {event.model_name!r} does not exist"
         return RefuseJob(event.job_id, Refusal.MODEL_NOT_FOUND, detail)
     if not event.may_wait_for_instance and not state.is_served(model_name, revision):

@@ -3,9 +3,10 @@
 All of it is plain data, so that msgspec can write it down and read it back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,9 @@ from apps.router.core.queue import WaitingQueue
 from apps.router.core.settings import CoreSettings
 from apps.router.core.speed import Estimate, Speed
 from apps.router.core.values import Alias, AttemptOutcome, ServiceClass
+
+KNOWN_MODELS_MOST: Final = 10_000
+"""Instances may announce ever new names; of those beyond it only what is served now is known."""
 
 
 class JobState(StrEnum):
@@ -161,6 +165,17 @@ class RouterState:
     has_news: bool = False
     ticked_at: float | None = None
     placed_at: float | None = None
+
+    def remember_models(self, names: Iterable[str]) -> None:
+        """Note that models have been announced, while there is room for their names."""
+        for name in names:
+            if len(self.known_models) >= KNOWN_MODELS_MOST:
+                return
+            self.known_models.add(name)
+
+    def is_known(self, model_name: str) -> bool:
+        """Whether a model was announced by any instance."""
+        return model_name in self.known_models or self.is_served(model_name)
 
     def is_served(self, model_name: str | None, revision: str | None = None) -> bool:
         """Whether any instance takes jobs for a model; None: for any."""

@@ -141,7 +141,7 @@ def is_known_model(name: str | None, state: RouterState) -> bool:
     """Whether a model's name is more than what somebody typed."""
     return (
         name is None
-        or name in state.known_models
+        or state.is_known(name)
         or name in state.aliases
         or name in state.forbidden_models
     )

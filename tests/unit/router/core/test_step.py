@@ -1,8 +1,10 @@
 """What the router decides, event by event."""
 
+import msgspec
+
 from apps.router.core import effects, events
 from apps.router.core.effects import Effect
-from apps.router.core.state import RouterState
+from apps.router.core.state import KNOWN_MODELS_MOST, RouterState
 from apps.router.core.step import step
 from apps.router.core.values import (
     FailureCode,
@@ -314,3 +316,17 @@ def test_job_that_waited_too_long_is_refused() -> None:
     [refused] = table.do(events.TimePassed())
     assert isinstance(refused, effects.RefuseJob)
     assert refused.refusal is Refusal.QUEUE_TIMEOUT
+
+
+def test_an_instance_that_announces_ever_new_names_fills_nothing_and_shuts_nobody_out() -> None:
+    table = Table()
+    table.join("a")
+    names = iter(range(2 * KNOWN_MODELS_MOST))
+    for _ in range(2 * KNOWN_MODELS_MOST // 64):
+        models = tuple(msgspec.structs.replace(TINY, name=f"m{next(names)}") for _ in range(64))
+        table.do(events.InstanceChanged("a", models, 1))
+    assert len(table.state.known_models) == KNOWN_MODELS_MOST
+    table.do(events.ModelsKnown(("one-more",)))
+    assert len(table.state.known_models) == KNOWN_MODELS_MOST
+    table.join("b", model=msgspec.structs.replace(TINY, name="honest"))
+    assert assigned(table.submit("j1", model_name="honest")) == [("j1", "b", 1)]
