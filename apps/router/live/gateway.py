@@ -162,8 +162,7 @@ class Gateway:
 
     @frame_received.register
     def _(self, frame: frames.Heartbeat, link: InstanceLink) -> None:
-        running = tuple(frame.running)
-        self.bus.publish(events.HeartbeatReceived(link.session, running, frame.slots))
+        self.desk.beat(link, frame)
 
     @frame_received.register
     def _(self, frame: frames.ModelsChanged, link: InstanceLink) -> None:

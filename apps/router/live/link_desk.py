@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 # A home that has died is followed by another within about three seconds.
 RESUME_ANSWERED_WITHIN_S: Final = 5.0
 MAX_UNSAFE_FRAMES_COUNT: Final = 20_000
+# Heartbeats that come sooner after the last are left out: the next one says the same.
+BEATS_APART_S: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -120,6 +122,14 @@ class LinkDesk:
         if now - link.heard_at >= self.settings.progress_s:
             link.heard_at = now
             self._publish(events.InstanceHeard(link.session))
+
+    def beat(self, link: InstanceLink, frame: frames.Heartbeat) -> None:
+        """Tell the router what an instance holds, however often that says it."""
+        now = self.clock()
+        if now - link.beat_at >= BEATS_APART_S:
+            link.beat_at = now
+            running = tuple(frame.running)
+            self._publish(events.HeartbeatReceived(link.session, running, frame.slots))
 
     def changed(self, link: InstanceLink, frame: frames.ModelsChanged) -> None:
         """Note what an instance serves from now on. Raises WireError."""

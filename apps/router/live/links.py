@@ -34,6 +34,7 @@ class InstanceLink:
         self.region: str | None = None
         self.models: dict[str, Model] = {}
         self.heard_at = 0.0
+        self.beat_at = float("-inf")
         self.warnings: list[str] = []
         self.unknown_offers: list[str] = []
         self.offers: dict[str, ResumeOffer] = {}

@@ -4,11 +4,13 @@ from apps.router.core import effects, events, letters
 from apps.router.core.events import Event
 from apps.router.core.settings import CoreSettings
 from apps.router.core.values import Offer
+from apps.router.live.bus import InProcessBus
+from apps.router.live.gateway import Gateway
 from apps.router.live.link_desk import RESUME_ANSWERED_WITHIN_S, LinkDesk
 from apps.router.live.links import InstanceLink
 from apps.router.ports import Admission
 from motherfluxer_wire.codec import decode_from_router
-from motherfluxer_wire.frames import Chunk, Hello, Model, ResumeOffer, Welcome
+from motherfluxer_wire.frames import Chunk, Heartbeat, Hello, Model, ResumeOffer, Welcome
 
 LINK = "b.1"
 TINY = Model("tiny", 1024, 512, capabilities=["chat", "continue"])
@@ -109,3 +111,17 @@ async def test_a_new_home_hears_of_an_attempt_that_the_link_never_got() -> None:
     rig = Rig()
     rig.desk.home_moved("c", letters.HomeMoved(LINK, "j9", 2, 0))
     assert rig.told[-1] == events.AttemptLost(LINK, "j9", 2)
+
+
+async def test_an_instance_that_beats_without_end_does_not_flood_the_router() -> None:
+    rig = Rig()
+    rig.told.clear()
+    link = rig.link
+    gateway = Gateway(
+        bus=InProcessBus(), clock=lambda: rig.now, settings=CoreSettings(), own_id="b"
+    )
+    gateway.desk = rig.desk
+    for number in range(10_000):
+        rig.now = number / 10_000
+        gateway.frame_received(Heartbeat(running=["j1"] * 1024, slots=4), link)
+    assert 4 <= len(rig.told) <= 6, "in one second"
