@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 CREDENTIAL_CHECK_S: Final = 0.4
 USAGE_WRITE_S: Final = 1.0
+# Of a database that is away each record waits for its own time: together, not longer than this.
+RECORDS_WITHIN_S: Final = 5.0
 
 
 class GatewayProcess(ABC):
@@ -39,8 +41,7 @@ class GatewayProcess(ABC):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while not self._records.empty():
-            await self._keep_record()
+        await self._keep_last_records()
         try:
             await _write_usage()
         except Exception:  # the rim: the database may be away, and the process ends all the same
@@ -115,6 +116,16 @@ class GatewayProcess(ABC):
     async def _keep_records(self) -> None:
         while True:
             await self._keep_record()
+
+    async def _keep_last_records(self) -> None:
+        try:
+            async with asyncio.timeout(RECORDS_WITHIN_S):
+                while not self._records.empty():
+                    await self._keep_record()
+        except TimeoutError:
+            log.error("instances' records were not written: %d", self._records.qsize() + 1)
+        while not self._records.empty():
+            self._records.get_nowait().close()
 
     async def _keep_record(self) -> None:
         record = await self._records.get()

@@ -8,6 +8,7 @@ import pytest
 from apps.router import ports
 from apps.router.consumers import InstanceConsumer
 from apps.router.errors import PostFullError
+from apps.router.live import gateway_process
 from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import running_router
 from apps.router.ports import Admission
@@ -77,3 +78,20 @@ async def test_link_is_closed_as_overloaded_when_letters_can_wait_no_more(
         assert [link.name for link in seen] == ["box"], "it was taken in before"
         assert router.gateway.links == {}
         assert router.service.state.instances == {}
+
+
+class StuckGate(OpenGate):
+    """Waits for a database that is away."""
+
+    async def instance_left(self, admission: Admission, instance_name: str) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_process_stops_though_what_has_left_cannot_be_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ports.instance_gate, "_object", StuckGate())
+    monkeypatch.setattr(gateway_process, "RECORDS_WITHIN_S", 0.1)
+    async with asyncio.timeout(20), running_router():
+        for _ in range(4):
+            await closed_after(HELLO, HELLO)
