@@ -96,13 +96,12 @@ async def answer_settled(row: Message) -> Message | None:
 
 def cut_of(stream: JobStream, ended: Ended) -> CutBy | None:
     """Tell the limit that cut an answer, by what the router knows of its model now."""
-    model_name = stream.started.model_name if stream.started else ""
-    mosts = [one.max_output_tokens for one in router_view().models if one.name == model_name]
+    is_cut = ended.finish_reason == "length"
     return cut_by(
         finish_reason=ended.finish_reason,
         asked_most=stream.request.sampling.max_tokens,
         given=stream.completion_tokens,
-        model_most=max(mosts, default=0),
+        model_most=_longest_answer(stream) if is_cut else 0,
     )
 
 
@@ -137,6 +136,16 @@ def _running_message(job_id: str) -> Message | None:
 def _answer_store(message_id: uuid.UUID, job_id: str, kept: dict[str, Any]) -> None:
     """Write an end down; not over what somebody else has begun in the same message since."""
     Message.objects.filter(pk=message_id, job_id=job_id).update(**kept)
+
+
+def _longest_answer(stream: JobStream) -> int:
+    """Return the most tokens that the model of an answer gives; 0 where that is not known now."""
+    model_name = stream.started.model_name if stream.started else ""
+    try:
+        models = router_view().models
+    except RuntimeError:  # the router has stopped here: what has come is kept
+        return 0
+    return max((one.max_output_tokens for one in models if one.name == model_name), default=0)
 
 
 def _kept(stream: JobStream, ended: Ended, choice: ModelChoice) -> dict[str, Any]:

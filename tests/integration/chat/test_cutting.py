@@ -10,6 +10,7 @@ from django.test import AsyncClient
 from apps.chat.models import Message
 from apps.router.core import events
 from apps.router.core.values import ServedModel
+from apps.router.live import runtime
 from apps.router.live.streams import Ended
 from tests.integration.chat.conftest import Answering, UserClient
 from tests.integration.chat.test_pages import ask, kept
@@ -74,6 +75,19 @@ async def test_nobody_is_promised_more_than_a_model_gives(
     page = (await visitor.get(told["conversation_url"])).content.decode()
     assert FOR_ALL in page
     assert "data-cut-signup hidden>" in page
+
+
+async def test_cut_answer_is_kept_also_by_a_process_that_stops(
+    visitor: AsyncClient, answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = (await ask(visitor, "Count.")).json()
+    stream = await answering.next_job()
+    answering.start(stream)
+    answering.say(stream, "One")
+    monkeypatch.setattr(runtime, "_running", None)
+    stream.end(Ended("length"), at=time.monotonic())
+    message = await kept(told["answer_id"])
+    assert (message.state, message.content, message.cut_by) == ("complete", "One", "model")
 
 
 async def test_finished_answer_is_not_said_to_be_cut(
