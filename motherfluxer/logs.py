@@ -5,7 +5,15 @@ import logging
 from datetime import UTC, datetime
 from typing import Final
 
+from django.http import HttpRequest
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName", "asctime"}
+
+
+def brought(record: logging.LogRecord) -> dict[str, object]:
+    """Return what `extra` brought, but for whole requests: an address may hold a secret."""
+    own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    return {name: value for name, value in own.items() if not isinstance(value, HttpRequest)}
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,7 +27,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
+        line.update(brought(record))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

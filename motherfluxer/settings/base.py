@@ -327,6 +327,11 @@ if BACKUP_DIR is not None:
     CELERY_BEAT_SCHEDULE["back-up"] = {"task": "operations.back_up", "schedule": 24 * 3600}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
+_REPORTING: dict[str, Any] = (
+    {"sentry": {"()": "motherfluxer.error_reports.ErrorReports", "dsn": ENV.sentry_dsn}}
+    if ENV.sentry_dsn
+    else {}
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -337,8 +342,9 @@ LOGGING = {
             "class": "logging.StreamHandler",
             "formatter": "json",
             "filters": ["not_ready"],
-        }
+        },
+        **_REPORTING,
     },
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "root": {"handlers": ["stderr", *_REPORTING], "level": "INFO"},
     "loggers": {name: {"level": "WARNING"} for name in ("httpx", "celery", "kombu")},
 }
