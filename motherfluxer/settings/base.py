@@ -245,6 +245,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "apps.api.rest.schema.text_without_null",
+        "apps.api.rest.schema.methods_in_order",
         "apps.api.rest.inference.inference_describe",
     ],
 }

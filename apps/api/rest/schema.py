@@ -81,6 +81,16 @@ def text_without_null(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
+def methods_in_order(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """List a path's methods alike in every process: a postprocessing hook.
+
+    The library takes them from a set.
+    """
+    for path, operations in result["paths"].items():
+        result["paths"][path] = dict(sorted(operations.items()))
+    return result
+
+
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the schema tells of API keys."""
 

@@ -58,7 +58,10 @@ def sentry() -> Iterator[tuple[str, list[bytes]]]:
 
 def process_fails(folder: Path, **env: str) -> str:
     """Let a process log errors and end by one; what it wrote."""
-    settings = {"DJANGO_SETTINGS_MODULE": "motherfluxer.settings.dev", "MOTHERFLUXER_VAR": str(folder)}
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "motherfluxer.settings.dev",
+        "MOTHERFLUXER_VAR": str(folder),
+    }
     done = subprocess.run(
         [sys.executable, "-c", FAILS],
         cwd=ROOT,

@@ -2,6 +2,10 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from tests.integration.rest.conftest import PROBLEM, Asker
 from tests.integration.router.test_pages import connect, decide, do, router
 
 __all__ = ["router"]
+ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -73,3 +78,15 @@ async def test_a_made_up_cursor_leads_nowhere(router: LiveRouter, place: bytes) 
 def test_without_a_router_it_is_said(path: str) -> None:
     reply = Asker()("GET", path)
     assert (reply.status, reply.problem["code"]) == (503, "shutting_down")
+
+
+def test_the_schema_is_alike_in_every_process() -> None:
+    command = [sys.executable, "manage.py", "spectacular", "--urlconf", "motherfluxer.urls.public"]
+    written = [
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True
+        ).stdout
+        for seed in ("0", "1")
+    ]
+    assert b"/api/account/" in written[0]
+    assert written[0] == written[1]
