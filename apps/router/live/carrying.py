@@ -10,10 +10,14 @@ OfJob = Chunk | Done | Failed
 
 @dataclass(slots=True)
 class Carried:
-    """One attempt on a link. `unsafe`: what its home has not yet said to be kept, in order."""
+    """One attempt on a link. `unsafe`: what its home has not yet said to be kept, in order.
+
+    is_over: its end has come; the router hears of it once, however often the instance says it.
+    """
 
     attempt: int
     home: str
+    is_over: bool = False
     unsafe: deque[OfJob] = field(default_factory=deque)
 
     def acknowledge(self, seq: int) -> None:

@@ -170,7 +170,7 @@ class Gateway:
 
     @frame_received.register
     def _(self, frame: frames.Draining, link: InstanceLink) -> None:
-        self.bus.publish(events.InstanceDraining(link.session))
+        self.desk.drained(link)
 
     @frame_received.register
     def _(self, frame: frames.Batch, link: InstanceLink) -> None:
@@ -189,10 +189,16 @@ class Gateway:
     @frame_received.register(frames.Failed)
     def _(self, frame: frames.Done | frames.Failed, link: InstanceLink) -> None:
         carried = self.desk.carried(link, frame)
-        if carried is not None and carried.home != self.own_id:
-            self.desk.send_home(link, carried, frame)
+        if carried is None:
+            self.desk.let_go(link, frame)
+        elif carried.is_over:
+            return  # its first end is on its way, and is acknowledged when that is kept
         else:
-            self._end_came(link.session, frame)
+            carried.is_over = True
+            if carried.home != self.own_id:
+                self.desk.send_home(link, carried, frame)
+            else:
+                self._end_came(link.session, frame)
 
     # -- other gateways ------------------------------------------------------------------------
 
@@ -207,7 +213,7 @@ class Gateway:
 
     @received.register
     def _(self, letter: letters.CancelToLink, source: str) -> None:
-        self.desk.cancel_came(letter)
+        self.desk.cancel_came(source, letter)
 
     @received.register
     def _(self, letter: letters.AckToLink, source: str) -> None:

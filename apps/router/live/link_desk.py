@@ -108,6 +108,10 @@ class LinkDesk:
         carried = link.carried.get(frame.job)
         return carried if carried is not None and carried.attempt == frame.attempt else None
 
+    def let_go(self, link: InstanceLink, end: frames.Done | frames.Failed) -> None:
+        """Let an instance forget an attempt that this link does not have; tell nobody."""
+        link.send(frames.Ack(end.job, end.attempt, end.seq))
+
     def send_home(self, link: InstanceLink, carried: Carried, frame: OfJob) -> None:
         """Send a frame to its job's home in another process, and keep it until it is safe there."""
         if len(carried.unsafe) >= MAX_UNSAFE_FRAMES_COUNT:
@@ -131,6 +135,12 @@ class LinkDesk:
             running = tuple(frame.running)
             self._publish(events.HeartbeatReceived(link.session, running, frame.slots))
 
+    def drained(self, link: InstanceLink) -> None:
+        """Tell the router, once, that an instance wants no new jobs."""
+        if not link.is_draining:
+            link.is_draining = True
+            self._publish(events.InstanceDraining(link.session))
+
     def changed(self, link: InstanceLink, frame: frames.ModelsChanged) -> None:
         """Note what an instance serves from now on. Raises WireError."""
         link.serve(frame.models)
@@ -144,9 +154,12 @@ class LinkDesk:
             link.carried[job.job_id] = Carried(job.attempt, source)
             link.send_text(job.frame)
 
-    def cancel_came(self, cancel: letters.CancelToLink) -> None:
-        """Tell an instance to stop."""
+    def cancel_came(self, source: str, cancel: letters.CancelToLink) -> None:
+        """Tell an instance to stop; the slot of an attempt that never came here is still taken."""
         if link := self.links.get(cancel.session):
+            carried = link.carried.get(cancel.job_id)
+            if carried is None or carried.attempt < cancel.attempt:
+                link.carried[cancel.job_id] = Carried(cancel.attempt, source)
             link.send(frames.Cancel(cancel.job_id, cancel.attempt, cancel.reason))
 
     def ack_came(self, ack: letters.AckToLink) -> None:

@@ -39,6 +39,7 @@ class InstanceLink:
         self.unknown_offers: list[str] = []
         self.offers: dict[str, ResumeOffer] = {}
         self.carried: dict[str, Carried] = {}
+        self.is_draining = False
         self.is_closed = False
         self.outbox: asyncio.Queue[str | CloseRequest] = asyncio.Queue()
 
