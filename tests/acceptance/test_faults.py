@@ -61,6 +61,11 @@ class Stage:
         router = self.site.add_router()
         wait_until(lambda: "router " in router.output, "router up")
 
+    def forget_redis_data(self) -> None:
+        """Have Redis, which does not run now, begin with nothing."""
+        for path in self.redis_folder.glob("appendonlydir/*"):
+            path.unlink()
+
     def standby_router(self) -> Program:
         """Return the other one."""
         active = self.active_router()
@@ -162,8 +167,7 @@ async def test_redis_is_killed_and_nothing_is_lost(
     assert crowd.reading_count
     await act(stage.redis.kill9)
     if not with_its_data:
-        for path in stage.redis_folder.glob("appendonlydir/*"):
-            path.unlink()
+        stage.forget_redis_data()
     await asyncio.sleep(1)
     await act(stage.redis.start)
     await asyncio.sleep(2)
@@ -198,6 +202,26 @@ async def test_both_routers_die_and_all_goes_on_by_itself(
     await act(stage.add_router)
     await act(stage.add_router)
     await crowd.finish()
+
+
+async def test_all_that_routers_knew_is_lost_and_web_processes_tell_it_anew(
+    stage: Stage, visitors: list[Visitor]
+) -> None:
+    crowd = Crowd(visitors)
+    await crowd.begin()
+    await asyncio.sleep(11)  # what is written again after a loss is younger
+    assert crowd.reading_count
+    for router in (stage.active_router(), stage.standby_router()):
+        await act(router.kill9)
+    await act(stage.redis.kill9)
+    stage.forget_redis_data()
+    await act(stage.redis.start)
+    await act(stage.add_router)
+    await act(stage.add_router)
+    await crowd.finish()
+    for web in stage.webs:
+        assert web.program is not None
+        assert '"the router knows nothing"' in web.program.output
 
 
 async def test_a_router_that_was_paused_never_acts_beside_the_next(

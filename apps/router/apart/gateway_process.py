@@ -84,7 +84,7 @@ class ApartGateway(GatewayProcess):
 
     async def start(self) -> None:
         """Begin to be a gateway."""
-        self.router.publish(letters.GatewayCame(_LETTERS_VERSION))
+        self._say_came()
         await self.post.start()
         await super().start()
         log.info("gateway came", extra={"gateway": self.gateway.own_id})
@@ -195,6 +195,8 @@ class ApartGateway(GatewayProcess):
             self._adopt_soon(effect)
         elif isinstance(effect, letters.GatewayGone):
             self._gateway_gone(effect.gateway)
+        elif isinstance(effect, letters.TellAnew):
+            self._tell_anew()
         else:
             if isinstance(effect, WelcomeInstance):
                 self.viewer.look()
@@ -210,6 +212,19 @@ class ApartGateway(GatewayProcess):
                 if stream.ended is None:
                     self.journal.close(stream)
                     stream.move_away()
+
+    def _tell_anew(self) -> None:
+        """Tell a router that has lost its memory of all jobs; instances come anew by themselves."""
+        log.warning("the router knows nothing", extra={"gateway": self.gateway.own_id})
+        self._say_came()
+        self.close_links()
+        for stream in list(self.gateway.streams.values()):
+            self.gateway.tell_anew(stream)
+
+    def _say_came(self) -> None:
+        self.router.publish(letters.GatewayCame(_LETTERS_VERSION))
+        if self.gateway.is_draining:
+            self.router.publish(letters.GatewayLeaving())
 
     def _lost_home(self, stream: JobStream) -> None:
         """Note that another gateway has become a job's home."""

@@ -36,6 +36,7 @@ AnyEffect = (
     | effects.CloseLink
     | letters.AdoptJob
     | letters.GatewayGone
+    | letters.TellAnew
 )
 KindT = TypeVar("KindT")
 

@@ -48,7 +48,8 @@ class Witness(Protocol):
 class GatewayPlace:
     """One gateway. `next_letter` is expected from it, `next_effect` is the next one's number.
 
-    `missed_count`: letters that never came, by the gaps in their numbers.
+    `missed_count`: letters that never came, by the gaps in their numbers. `is_unknown`: it is to
+    tell all anew; what it says before that refers to what a router before knew.
     """
 
     heard_at: float
@@ -57,6 +58,7 @@ class GatewayPlace:
     version: str = ""
     is_leaving: bool = False
     missed_count: int = 0
+    is_unknown: bool = False
 
 
 @dataclass(slots=True)

@@ -108,13 +108,22 @@ class _Batch:
         if before := cluster.gone.pop(source, None):
             cluster.gateways[source] = before
             self.telling.tell(source, letters.GatewayGone(source))
+        elif number == 0:
+            cluster.gateways[source] = GatewayPlace(cluster.now_s, number, 0)
         else:
-            # Not its first letter: higher than what a router told it that has lost its memory.
-            first = int(cluster.now_s * 1000) * 1000 if number else 0
-            cluster.gateways[source] = GatewayPlace(cluster.now_s, number, first)
+            self._met(source, number)
         untold = [one.effect.job_id for one in cluster.endings if one.gateway == NOBODY]
         self.telling.adopt([*untold, *cluster.orphans])
         return cluster.gateways[source]
+
+    def _met(self, source: str, number: int) -> None:
+        """Give a place to a gateway that has known a router, and see what it has lost by that."""
+        cluster = self.cluster
+        # Higher than what a router told it that has lost its memory.
+        place = GatewayPlace(cluster.now_s, number, int(cluster.now_s * 1000) * 1000)
+        cluster.gateways[source] = place
+        place.is_unknown = True
+        self.telling.tell(source, letters.TellAnew())
 
     def gateway_said(self, source: str, event: Told) -> None:
         """Act on one letter of a gateway."""
@@ -122,11 +131,13 @@ class _Batch:
         if place is None:  # it has said that it leaves
             return
         if isinstance(event, letters.GatewayCame):
-            place.version = event.version
+            place.version, place.is_unknown = event.version, False
         elif isinstance(event, letters.GatewayLeaving):
             place.is_leaving = True
         elif isinstance(event, letters.GatewayLeft):
             self._remove(source)
+        elif place.is_unknown:
+            return
         elif isinstance(event, letters.JobHandedOver):
             place.is_leaving = True
             self.telling.hand_over(source, event.job_id)

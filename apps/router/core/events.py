@@ -62,6 +62,7 @@ class JobSubmitted(Event, frozen=True):
     prompt_tokens: the gateway's estimate. least_prompt_tokens: it can't be fewer. conversation:
     an opaque key that all turns of one conversation share, "" when there is none. has_text: the
     answer has a beginning already, so only an instance that can continue may have the job.
+    last_attempt: None unless this is told anew to a router that has lost its memory.
     """
 
     job_id: str
@@ -73,6 +74,7 @@ class JobSubmitted(Event, frozen=True):
     least_prompt_tokens: int = 0
     conversation: str = ""
     has_text: bool = False
+    last_attempt: int | None = None
 
 
 class JobCancelled(Event, frozen=True):

@@ -16,7 +16,7 @@ class Letter(Struct, frozen=True, tag=True):
 
 
 class GatewayCame(Letter, frozen=True):
-    """A gateway has begun; the first that is heard of it. `version`: of the site's code."""
+    """A gateway has begun, or tells all anew: the first that counts. `version`: of the code."""
 
     version: str
 
@@ -51,6 +51,10 @@ class GatewayGone(Effect, frozen=True):
     """A gateway is no more: nothing is to be sent to it."""
 
     gateway: str
+
+
+class TellAnew(Effect, frozen=True):
+    """The router has lost its memory: it knows nothing of the gateway, its links and its jobs."""
 
 
 class Between(Struct, frozen=True, tag=True):

@@ -21,12 +21,12 @@ _NOBODY_GOES_ON: Final = "no connected instance can go on from a partial answer"
 
 
 def job_submitted(state: RouterState, event: JobSubmitted, now: float) -> list[Effect]:
-    """Queue a job, or refuse it with a reason."""
+    """Queue a job, or refuse it with a reason; one that is told anew was taken before."""
     target = catalog.resolve(state, event.model_name)
     model_name = target.model_name if target else event.model_name
     revision = target.revision if target else None
-    refused = _refusal(state, event, model_name, revision)
-    if refused is not None:
+    before = event.last_attempt or 0
+    if event.last_attempt is None and (refused := _refusal(state, event, model_name, revision)):
         return [refused]
     state.jobs[event.job_id] = Job(
         job_id=event.job_id,
@@ -40,14 +40,24 @@ def job_submitted(state: RouterState, event: JobSubmitted, now: float) -> list[E
         least_prompt_tokens=event.least_prompt_tokens,
         conversation=event.conversation,
         queued_at=now,
+        attempt=before,
+        excused_count=before,
         has_text=event.has_text,
     )
-    settings = state.settings
+    _queue(state, event, now)
+    return []
+
+
+def _queue(state: RouterState, event: JobSubmitted, now: float) -> None:
+    """Let a job wait; one that was begun already comes first, as if it had been interrupted."""
+    settings, user = state.settings, event.requester
+    state.has_news = True
+    if event.last_attempt:
+        state.queue.put_first(event.job_id, event.service_class, user=user)
+        return
     cost = settings.input_weight * event.prompt_tokens
     cost += settings.output_weight * settings.usual_output_tokens
-    state.queue.append(event.job_id, event.service_class, user=event.requester, cost=cost, now=now)
-    state.has_news = True
-    return []
+    state.queue.append(event.job_id, event.service_class, user=user, cost=cost, now=now)
 
 
 def job_cancelled(state: RouterState, event: JobCancelled, now: float) -> list[Effect]:

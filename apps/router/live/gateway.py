@@ -97,19 +97,7 @@ class Gateway:
             seeded = msgspec.structs.replace(request.sampling, seed=secrets.randbelow(2**31))
             request = replace(request, sampling=seeded)
         stream = self.homes.open(uuid4().hex, request)
-        self.bus.publish(
-            events.JobSubmitted(
-                stream.job_id,
-                request.requester,
-                ServiceClass(request.service_class),
-                request.model_name,
-                request.may_wait_for_instance,
-                prompt_tokens=-(-request.chars // CHARS_PER_TOKEN),
-                least_prompt_tokens=request.chars // MOST_CHARS_PER_TOKEN,
-                conversation=self._conversation_of(request),
-                has_text=bool(request.beginning),
-            )
-        )
+        self.bus.publish(self._submitted(stream))
         try:
             if not stream.is_taken:
                 await self._wait_taken(stream)
@@ -122,6 +110,19 @@ class Gateway:
             raise
         log.info("job submitted", extra={"job": stream.job_id, "request": request.request_id})
         return stream
+
+    def tell_anew(self, stream: JobStream) -> None:
+        """Tell a router that has lost its memory of a job; its answer goes on where it stands."""
+        if stream.ended is not None or stream.is_moved:
+            return
+        stream.detach()
+
+        def tell() -> None:
+            if stream.ended is None:
+                told = self._submitted(stream)
+                self.bus.publish(msgspec.structs.replace(told, last_attempt=stream.attempt))
+
+        self.homes.keeper.when_safe(stream, tell)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """Stop a job."""
@@ -300,6 +301,20 @@ class Gateway:
             error = JobError(ErrorCode.ROUTER_AWAY, words, retry_after_s=5)
             self.homes.end(stream.job_id, Ended(None, error))
             self.bus.publish(events.JobCancelled(stream.job_id, "the router did not answer"))
+
+    def _submitted(self, stream: JobStream) -> events.JobSubmitted:
+        request, started = stream.request, stream.started
+        return events.JobSubmitted(
+            stream.job_id,
+            request.requester,
+            ServiceClass(request.service_class),
+            started.model_name if started else request.model_name,
+            request.may_wait_for_instance,
+            prompt_tokens=-(-request.chars // CHARS_PER_TOKEN),
+            least_prompt_tokens=request.chars // MOST_CHARS_PER_TOKEN,
+            conversation=self._conversation_of(request),
+            has_text=bool(stream.text),
+        )
 
     def _counted(self, ended: AttemptEnded) -> AttemptEnded:
         """Return an end with the tokens that came; the core heard of them only now and then."""

@@ -200,6 +200,43 @@ def test_whoever_was_taken_for_dead_hears_of_it_and_its_numbers_go_on() -> None:
     assert site.cluster.homes == {"j": B}
 
 
+def told_anew(job_id: str, last_attempt: int) -> events.JobSubmitted:
+    """Make what a gateway tells of a job that the router before knew."""
+    return events.JobSubmitted(
+        job_id,
+        "user:1",
+        ServiceClass.REGISTERED,
+        "tiny",
+        may_wait_for_instance=False,
+        has_text=last_attempt > 0,
+        last_attempt=last_attempt,
+    )
+
+
+def test_a_router_without_memory_asks_each_gateway_for_all_it_has() -> None:
+    site = Site()
+    site.numbers[A] = 57
+    old = events.InstanceJoined(f"{A}.x", "x", "x", (TINY,), 4)
+    asked = events.JobSubmitted("j", "user:1", ServiceClass.REGISTERED)
+    assert to(A, site.say(A, old, asked)) == [letters.TellAnew()]
+    assert not site.say(A, events.HeartbeatReceived(f"{A}.x", ("j",), 4))
+    assert not site.cluster.homes
+    assert not site.cluster.state.instances
+    site.say(A, letters.GatewayCame("1"), told_anew("waits", 0), told_anew("j", 2))
+    assert site.cluster.homes == {"j": A, "waits": A}
+    told = to(A, site.join(A, "x"))
+    assigned = [one for one in told if isinstance(one, effects.AssignJob)]
+    assert [(one.job_id, one.attempt) for one in assigned] == [("j", 3), ("waits", 1)]
+
+
+def test_a_gateway_that_leaves_while_it_is_unknown_is_let_go() -> None:
+    site = Site(B)
+    site.numbers[A] = 57
+    site.say(A, letters.GatewayAlive())
+    site.say(A, letters.GatewayLeft())
+    assert list(site.cluster.gateways) == [B]
+
+
 def test_after_a_pause_of_the_router_nobody_is_taken_for_dead() -> None:
     site = Site(A, B)
     site.wait(1)

@@ -9,8 +9,8 @@ from apps.router.core.settings import CoreSettings
 from apps.router.live.bus import InProcessBus
 from apps.router.live.gateway import Gateway
 from apps.router.live.homes import NoKeeper
-from apps.router.live.streams import JobRequest, JobStream
-from motherfluxer_wire.frames import Message
+from apps.router.live.streams import Ended, JobRequest, JobStream
+from motherfluxer_wire.frames import Chunk, Message
 
 REQUEST = JobRequest(
     messages=(Message("user", "Hello?"),),
@@ -47,3 +47,43 @@ async def test_job_whose_reader_leaves_before_it_is_kept_is_stopped() -> None:
     asked.cancel()
     await asyncio.wait({asked})
     assert [type(event) for event in told] == [events.JobSubmitted, events.JobCancelled]
+
+
+def gateway_with_a_begun_answer() -> tuple[Gateway, JobStream, list[Event]]:
+    """Make a gateway and a stream whose third attempt has given a word; and what is told."""
+    bus, told = InProcessBus(), list[Event]()
+    gateway = Gateway(bus=bus, clock=lambda: 0.0, settings=CoreSettings())
+
+    def handle(event: Event) -> list[Effect]:
+        told.append(event)
+        return []
+
+    bus.connect(handle=handle, perform=gateway.perform)
+    stream = gateway.homes.open("j", REQUEST)
+    assigned = effects.AssignJob("j", 3, "s", "tiny", instance_name="one", fingerprint="f")
+    gateway.perform(assigned)
+    gateway.homes.chunk_came("s", Chunk("j", 3, 0, "one ", 1))
+    told.clear()
+    return gateway, stream, told
+
+
+async def test_router_that_knows_nothing_hears_how_far_an_answer_is() -> None:
+    gateway, stream, told = gateway_with_a_begun_answer()
+    gateway.tell_anew(stream)
+    [event] = told
+    assert isinstance(event, events.JobSubmitted)
+    assert (event.job_id, event.last_attempt, event.has_text) == ("j", 3, True)
+    assert event.model_name == "tiny"
+    assert not gateway.homes.chunk_came("s", Chunk("j", 3, 1, "two ", 1)), "the link's no more"
+    assert stream.text == "one "
+
+
+async def test_router_that_knows_nothing_hears_of_no_answer_that_ended_or_went() -> None:
+    gateway, stream, told = gateway_with_a_begun_answer()
+    stream.end(Ended("stop"), at=0.0)
+    gateway.tell_anew(stream)
+    gateway, stream, told_of_moved = gateway_with_a_begun_answer()
+    stream.move_away()
+    gateway.tell_anew(stream)
+    assert not told
+    assert not told_of_moved
