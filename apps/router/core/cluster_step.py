@@ -122,8 +122,11 @@ class _Batch:
         # Higher than what a router told it that has lost its memory.
         place = GatewayPlace(cluster.now_s, number, int(cluster.now_s * 1000) * 1000)
         cluster.gateways[source] = place
-        place.is_unknown = True
-        self.telling.tell(source, letters.TellAnew())
+        if cluster.now_s - cluster.begun_at_s > GONE_KEPT_S:  # it was taken for dead, long ago
+            self.telling.tell(source, letters.GatewayGone(source))
+        else:
+            place.is_unknown = True
+            self.telling.tell(source, letters.TellAnew())
 
     def gateway_said(self, source: str, event: Told) -> None:
         """Act on one letter of a gateway."""

@@ -14,7 +14,7 @@ from apps.router.core.cluster import (
     cluster_decode,
     cluster_encode,
 )
-from apps.router.core.cluster_step import cluster_step
+from apps.router.core.cluster_step import GONE_KEPT_S, cluster_step
 from apps.router.core.effects import Effect
 from apps.router.core.values import Health, Offer, ServiceClass
 from tests.unit.router.core.board import TINY
@@ -197,6 +197,19 @@ def test_whoever_was_taken_for_dead_hears_of_it_and_its_numbers_go_on() -> None:
     told = site.say(A, *[events.HeartbeatReceived(f"{A}.x", ("j",), 1)])
     assert kinds(to(A, told)) == ["GatewayGone", "CloseLink"]
     assert [one.number for one in told if one.gateway == A] == [before, before + 1]
+    assert site.cluster.homes == {"j": B}
+
+
+def test_whoever_stood_still_until_nobody_remembered_hears_that_it_is_gone() -> None:
+    site = Site(A, B)
+    site.join(A, "x")
+    site.submit(A, "j")
+    site.wait(4, silent=[A])
+    site.now_ms += int(GONE_KEPT_S * 1000) + 1000
+    site.tick()
+    assert A not in site.cluster.gone
+    told = site.say(A, events.HeartbeatReceived(f"{A}.x", ("j",), 1))
+    assert to(A, told)[0] == letters.GatewayGone(A)
     assert site.cluster.homes == {"j": B}
 
 
