@@ -4,6 +4,7 @@ A job's home may be this process or another; that is told by whoever sent the jo
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
@@ -24,6 +25,9 @@ RESUME_ANSWERED_WITHIN_S: Final = 5.0
 MAX_UNSAFE_FRAMES_COUNT: Final = 20_000
 # Heartbeats that come sooner after the last are left out: the next one says the same.
 BEATS_APART_S: Final = 0.2
+# By link of a credential. A pause must be heard of, so changes can't be left out.
+CHANGES_MOST: Final = 60
+CHANGES_WITHIN_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class LinkDesk:
         self.settings = settings
         self.links: dict[str, InstanceLink] = {}
         self._greetings: dict[str, Greeting] = {}
+        self._changes: dict[str, deque[float]] = {}
         self._publish = publish
         self._to_home = to_home
 
@@ -63,7 +68,7 @@ class LinkDesk:
         Raises WireError when it serves nothing allowed.
         """
         link.name, link.agent, link.region = hello.instance, hello.agent, hello.region
-        link.heard_at = self.clock()
+        link.heard_at, link.slots = self.clock(), hello.slots
         link.warnings = [
             f"The credential does not allow the model {name}; it gets no jobs."
             for name in link.serve(hello.models)
@@ -93,13 +98,19 @@ class LinkDesk:
         return True
 
     def tick(self) -> None:
-        """Welcome those for whose jobs some home has not answered in time; these don't go on."""
+        """Welcome those for whose jobs some home has not answered in time; these don't go on.
+
+        And forget changes that are long past.
+        """
         now = self.clock()
         for greeting in list(self._greetings.values()):
             if now > greeting.until:
                 for job_id, attempt in list(greeting.waits_for.items()):
                     session = greeting.link.session
                     self.resume_answered(letters.ResumeAnswered(session, job_id, attempt, None))
+        for credential_id, changes in list(self._changes.items()):
+            if not changes or now - changes[-1] >= CHANGES_WITHIN_S:
+                del self._changes[credential_id]
 
     # -- what instances say --------------------------------------------------------------------
 
@@ -131,7 +142,7 @@ class LinkDesk:
         """Tell the router what an instance holds, however often that says it."""
         now = self.clock()
         if now - link.beat_at >= BEATS_APART_S:
-            link.beat_at = now
+            link.beat_at, link.slots = now, frame.slots
             running = tuple(frame.running)
             self._publish(events.HeartbeatReceived(link.session, running, frame.slots))
 
@@ -142,9 +153,29 @@ class LinkDesk:
             self._publish(events.InstanceDraining(link.session))
 
     def changed(self, link: InstanceLink, frame: frames.ModelsChanged) -> None:
-        """Note what an instance serves from now on. Raises WireError."""
+        """Note what an instance serves from now on, if that has changed. Raises WireError."""
+        before = list(link.models.values()), link.slots
         link.serve(frame.models)
+        if (list(link.models.values()), frame.slots) == before:
+            self.heard(link)
+            return
+        if not self._may_change(link.admission.credential_id):
+            link.close(limits.CLOSE_OVERLOADED, "what you serve changes too often")
+            return
+        link.slots = frame.slots
         self._publish(events.InstanceChanged(link.session, _served(link), frame.slots))
+
+    def _may_change(self, credential_id: str) -> bool:
+        """Count a change. New links and new names under one credential make no more room."""
+        now = self.clock()
+        changes = self._changes.setdefault(credential_id, deque())
+        while changes and now - changes[0] >= CHANGES_WITHIN_S:
+            changes.popleft()
+        own = (one.admission.credential_id == credential_id for one in self.links.values())
+        if len(changes) >= CHANGES_MOST * sum(own):
+            return False
+        changes.append(now)
+        return True
 
     # -- what homes say ------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ class InstanceLink:
         self.agent = ""
         self.region: str | None = None
         self.models: dict[str, Model] = {}
+        self.slots = 0
         self.heard_at = 0.0
         self.beat_at = float("-inf")
         self.warnings: list[str] = []

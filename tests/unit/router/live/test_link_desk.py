@@ -6,11 +6,19 @@ from apps.router.core.settings import CoreSettings
 from apps.router.core.values import Offer
 from apps.router.live.bus import InProcessBus
 from apps.router.live.gateway import Gateway
-from apps.router.live.link_desk import RESUME_ANSWERED_WITHIN_S, LinkDesk
-from apps.router.live.links import InstanceLink
+from apps.router.live.link_desk import CHANGES_MOST, RESUME_ANSWERED_WITHIN_S, LinkDesk
+from apps.router.live.links import CloseRequest, InstanceLink
 from apps.router.ports import Admission
 from motherfluxer_wire.codec import decode_from_router
-from motherfluxer_wire.frames import Chunk, Heartbeat, Hello, Model, ResumeOffer, Welcome
+from motherfluxer_wire.frames import (
+    Chunk,
+    Heartbeat,
+    Hello,
+    Model,
+    ModelsChanged,
+    ResumeOffer,
+    Welcome,
+)
 
 LINK = "b.1"
 TINY = Model("tiny", 1024, 512, capabilities=["chat", "continue"])
@@ -57,6 +65,21 @@ class Rig:
         carried = self.desk.carried(self.link, chunk)
         assert carried is not None
         self.desk.send_home(self.link, carried, chunk)
+
+    def announce(self, *models: Model, slots: int = 4) -> None:
+        """Let the instance say what it serves."""
+        self.desk.changed(self.link, ModelsChanged(list(models), slots))
+
+    @property
+    def changes(self) -> list[events.InstanceChanged]:
+        """The changes that the router heard of."""
+        return [event for event in self.told if isinstance(event, events.InstanceChanged)]
+
+    def connect_anew(self, name: str) -> None:
+        """Let the instance come back under another name."""
+        self.desk.close(self.link)
+        self.link = InstanceLink(session=f"b.{name}", admission=self.link.admission)
+        self.desk.open(self.link, Hello("test/1", name, [TINY], 4), [])
 
 
 def resumed(rig: Rig) -> list[tuple[str, int]]:
@@ -125,3 +148,58 @@ async def test_an_instance_that_beats_without_end_does_not_flood_the_router() ->
         rig.now = number / 10_000
         gateway.frame_received(Heartbeat(running=["j1"] * 1024, slots=4), link)
     assert 4 <= len(rig.told) <= 6, "in one second"
+
+
+async def test_an_announcement_that_changes_nothing_is_told_nobody() -> None:
+    rig = Rig()
+    for _ in range(1000):
+        rig.announce(TINY)
+    assert not rig.changes
+    rig.announce()
+    rig.announce(TINY)
+    rig.announce(TINY, slots=2)
+    rig.announce(TINY, slots=2)
+    assert [(len(one.models), one.slots) for one in rig.changes] == [(0, 4), (1, 4), (1, 2)]
+    rig.desk.beat(rig.link, Heartbeat(running=[], slots=4))
+    rig.announce(TINY, slots=2)
+    assert len(rig.changes) == 4, "the heartbeat had changed it"
+
+
+async def test_a_link_whose_announcements_change_without_end_is_closed() -> None:
+    rig = Rig()
+    for number in range(10_000):
+        rig.now = number / 1000
+        rig.announce(*[TINY][number % 2 :])
+    assert len(rig.changes) == CHANGES_MOST
+    assert rig.link.is_closed
+    [close] = [rig.link.outbox.get_nowait() for _ in range(rig.link.outbox.qsize())]
+    assert isinstance(close, CloseRequest)
+    assert close.code == 1013
+
+
+async def test_an_instance_may_pause_and_go_on_as_often_as_an_engine_restarts() -> None:
+    rig = Rig()
+    for number in range(1000):
+        rig.now += 1.1
+        rig.announce(*[TINY][(number + 1) % 2 :])
+    assert len(rig.changes) == 1000
+    assert not rig.link.is_closed
+
+
+async def test_a_new_link_under_a_new_name_makes_no_room_for_more_changes() -> None:
+    rig = Rig()
+    for number in range(100):
+        for _ in range(50):
+            rig.announce()
+            rig.announce(TINY)
+        rig.now += 0.01
+        rig.connect_anew(f"n{number}")
+    assert len(rig.changes) == CHANGES_MOST
+    rig.now += 60
+    rig.announce()
+    assert len(rig.changes) == CHANGES_MOST + 1
+    assert not rig.link.is_closed
+    rig.desk.close(rig.link)
+    rig.announce(TINY)
+    rig.desk.tick()
+    assert len(rig.changes) == CHANGES_MOST + 1, "of a link that has ended nothing is told"
