@@ -24,9 +24,9 @@ BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 ENGINE: Final = "dockerd" if os.geteuid() == 0 else "docker"  # root's tests start their own
 # What touches a database, a bus or a whole site runs on both.
 ON_REAL_SERVERS: Final = ("tests/integration", "tests/acceptance", "tests/conformance")
-# Once is enough: the first two start what `make run` starts, the embedded default by design; the
-# others are about links, processes, order, memory and other people's programs, where another
-# database changes nothing.
+# Once is enough: the first two start what `make run` starts, the embedded default by design; others
+# have both databases by themselves; the rest are about links, processes, order, memory, templates
+# and other people's programs, where another database changes nothing.
 EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_local.py",
     "tests/acceptance/test_first_hour.py",
@@ -37,7 +37,13 @@ EMBEDDED_ONLY: Final = (
     "tests/acceptance/test_fairness.py",
     "tests/acceptance/test_engine_broken.py",
     "tests/acceptance/test_openai_engine.py",
+    "tests/integration/aws",
+    "tests/integration/motherfluxer/test_docs_pages.py",
+    "tests/integration/motherfluxer/test_error_reports.py",
+    "tests/integration/motherfluxer/test_pluggable.py",
+    "tests/integration/operations/test_backups.py",
     "tests/integration/router/test_nothing_left.py",
+    "tests/integration/upgrades",
     "tests/conformance/test_documented_clients.py",
     "tests/conformance/test_langchain.py",
     "tests/conformance/test_litellm.py",
