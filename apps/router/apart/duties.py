@@ -5,8 +5,6 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from channels.db import database_sync_to_async
-
 from apps.router import ports
 from apps.router.apart.written_view import written_view_encode, written_view_of
 from apps.router.core.cluster import Cluster, Witness
@@ -19,7 +17,6 @@ from apps.router.live.event_recorder import EventRecorder
 from apps.router.live.log_writer import LogWriter
 from apps.router.live.runtime import recorder_of
 from apps.router.records.entries import Recorded
-from apps.router.records.selectors import log_kinds_of_jobs
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +30,7 @@ class ActiveDuties:
     """Begins with the lease and ends with it. The database may be away: it is tried again."""
 
     def __init__(self) -> None:
-        self._log = LogWriter()
+        self._log = LogWriter(is_shared=True)
         self._recorder: EventRecorder | None = None
         self._catalog: CatalogChanged | None = None
         self._known_models: frozenset[str] = frozenset()
@@ -49,13 +46,14 @@ class ActiveDuties:
 
     def began(self, cluster: Cluster, last: list[Effect]) -> None:
         """Take up the duties."""
-        self._log = LogWriter()
+        self._log = LogWriter(is_shared=True)
+        for effect in last:
+            self.keep(effect)
         self._recorder = recorder_of(cluster.state)
         self._catalog, self._known_models, self._shown = None, frozenset(), None
         works: list[Coroutine[Any, Any, None]] = [
             self._log.run(),
             self._read_database(),
-            self._add_unwritten(self._log, last),
         ]
         if self._recorder:
             works.append(self._recorder.run())
@@ -77,7 +75,7 @@ class ActiveDuties:
     def keep(self, effect: Effect) -> None:
         """Keep a decision or an attempt's end."""
         if (what := _recorded(effect)) is not None:
-            self._log.put(Recorded.now(what))
+            self._log.put(Recorded.by_its_clock(what))
 
     def news(self, cluster: Cluster) -> list[Event]:
         """Return what the core has yet to hear of models and the catalog."""
@@ -126,24 +124,6 @@ class ActiveDuties:
                     log.exception("the catalog could not be read; it is tried again")
                 is_failing = True
             await asyncio.sleep(CATALOG_CHECK_S)
-
-    @staticmethod
-    async def _add_unwritten(writer: LogWriter, last: list[Effect]) -> None:
-        """Add what the router before decided last and may not have written."""
-        found = [what for effect in last if (what := _recorded(effect)) is not None]
-        read = database_sync_to_async(log_kinds_of_jobs, thread_sensitive=False)
-        while found:
-            try:
-                written = await read(job_ids={what.job_id for what in found})
-            except Exception:  # the rim of the task: the database may be away
-                log.exception("the log can't be read; it is tried again")
-                await asyncio.sleep(CATALOG_CHECK_S)
-                continue
-            for what in found:
-                kind = "decision" if isinstance(what, Decision) else "ended"
-                if (what.job_id, kind, what.attempt) not in written:
-                    writer.put(Recorded.now(what))
-            return
 
     @staticmethod
     async def _flush(writer: LogWriter, recorder: EventRecorder | None) -> None:

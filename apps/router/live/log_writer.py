@@ -15,9 +15,13 @@ log = logging.getLogger(__name__)
 
 
 class LogWriter:
-    """Keeps what waits to be written, in order; what finds no room is counted and said."""
+    """Keeps what waits to be written, in order; what finds no room is counted and said.
 
-    def __init__(self) -> None:
+    is_shared: others may write the same; each entry stands in the log once all the same.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self._is_shared = is_shared
         self._waiting: deque[Recorded | Gap] = deque()
         self._in_hand_count = 0
         self._has_some = asyncio.Event()
@@ -64,7 +68,7 @@ class LogWriter:
         self._in_hand_count = len(batch)
         write = database_sync_to_async(services.log_append, thread_sensitive=False)
         try:
-            await write(recorded=batch)
+            await write(recorded=batch, is_shared=self._is_shared)
         except Exception:  # the rim of the task: the database may be away for a while
             if not self._is_failing:
                 log.exception("decisions can't be written; they are kept and tried again")

@@ -131,6 +131,11 @@ class Recorded:
         """Return what the router says at this moment."""
         return cls(datetime.now(UTC), what)
 
+    @classmethod
+    def by_its_clock(cls, what: Decision | AttemptEnded) -> "Recorded":
+        """Return what a router said, by Redis' clock: the same, whichever router says it."""
+        return cls(datetime.fromtimestamp(what.at, UTC), what)
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:

@@ -1,7 +1,8 @@
 """Reading the decision log from the database."""
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
+from datetime import datetime
 
 import msgspec
 from django.db.models import QuerySet
@@ -19,7 +20,7 @@ from apps.router.records.chain import (
     verify,
     write_line,
 )
-from apps.router.records.entries import AnyEntry
+from apps.router.records.entries import AnyEntry, kind_of
 from apps.router.records.errors import BrokenLogError, Fault
 
 
@@ -36,10 +37,16 @@ def log_entries_of_job(*, job_id: str) -> list[AnyEntry]:
     return [read_body(row.body) for row in rows]
 
 
-def log_kinds_of_jobs(*, job_ids: Collection[str]) -> set[tuple[str, str, int]]:
-    """Return for each entry of some jobs the job, the kind and the attempt."""
-    rows = LogEntry.objects.filter(job_id__in=job_ids)
-    return {(row.job_id, row.kind, read_body(row.body).attempt) for row in rows}
+def log_without_written(*, entries: Sequence[AnyEntry]) -> list[AnyEntry]:
+    """Return those that the log does not hold: of the same job, attempt, kind and moment."""
+    job_ids, moments = {one.job_id for one in entries}, {one.made_at for one in entries}
+    rows = LogEntry.objects.filter(job_id__in=job_ids - {""}, made_at__in=moments)
+    written = {_what(read_body(row.body)) for row in rows}
+    return [one for one in entries if _what(one) not in written]
+
+
+def _what(entry: AnyEntry) -> tuple[str, int, str, datetime]:
+    return entry.job_id, entry.attempt, kind_of(entry), entry.made_at
 
 
 def log_latest_decisions(*, count: int) -> list[AnyEntry]:

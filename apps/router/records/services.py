@@ -10,21 +10,24 @@ from apps.router.conf import CONF
 from apps.router.models import LogChain, LogEntry
 from apps.router.records.chain import BEGINNING, Place, seal
 from apps.router.records.entries import AnyEntry, Gap, LostEntry, Recorded, entry_of, kind_of
+from apps.router.records.selectors import log_without_written
 
 log = logging.getLogger(__name__)
 
 
 @transaction.atomic
-def log_append(*, recorded: Sequence[Recorded | Gap]) -> Place:
+def log_append(*, recorded: Sequence[Recorded | Gap], is_shared: bool = False) -> Place:
     """Write all of it or nothing, in its order, and return the last entry's place.
 
-    Of several writers one waits for the other.
+    Of several writers one waits for the other. `is_shared`: another writer may have written some
+    of it before; that is left out.
     """
     chain = _locked_chain()
     last = Place(chain.last_sequence, chain.last_hash)
+    entries = [_entry_or_gap(one) for one in recorded]
     rows = []
-    for one in recorded:
-        entry, sealed = seal(_entry_or_gap(one), last)
+    for unnumbered in log_without_written(entries=entries) if is_shared else entries:
+        entry, sealed = seal(unnumbered, last)
         last = Place(entry.sequence, sealed.hash)
         rows.append(
             LogEntry(

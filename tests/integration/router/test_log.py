@@ -160,12 +160,12 @@ class Database:
         self.tried, self.written = Event(), Event()
         monkeypatch.setattr(services, "log_append", self.log_append)
 
-    def log_append(self, *, recorded: Sequence[Recorded | Gap]) -> Place:
+    def log_append(self, *, recorded: Sequence[Recorded | Gap], is_shared: bool) -> Place:
         """Write, unless it is away."""
         self.tried.set()
         if self.is_away:
             raise DatabaseError("away")
-        place = self._append(recorded=recorded)
+        place = self._append(recorded=recorded, is_shared=is_shared)
         self.written.set()
         return place
 

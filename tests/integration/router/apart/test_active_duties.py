@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connections
+from msgspec.structs import replace
 
 from apps.router import ports
 from apps.router.apart import duties
@@ -20,8 +21,9 @@ from apps.router.core.values import Alias, AliasTarget, Decision
 from apps.router.models import LogEntry
 from apps.router.ports import AliasEntry, AliasTargetEntry, CatalogRouting
 from apps.router.records import selectors, services
-from apps.router.records.entries import Recorded
-from tests.unit.router.records.samples import BEGUN, decision, ended
+from apps.router.records.chain import Place
+from apps.router.records.entries import Gap, Recorded
+from tests.unit.router.records.samples import decision, ended
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -126,16 +128,16 @@ async def test_what_the_router_before_had_not_written_is_added_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     half, none = decision("half"), decision("none")
-    await sync_to_async(services.log_append)(recorded=[Recorded(BEGUN, half)])
-    read, asked = selectors.log_kinds_of_jobs, []
+    await sync_to_async(services.log_append)(recorded=[Recorded.by_its_clock(half)])
+    append, asked = services.log_append, []
 
-    def away_at_first(**what: set[str]) -> set[tuple[str, str, int]]:
-        asked.append(what)
+    def away_at_first(*, recorded: Sequence[Recorded | Gap], is_shared: bool) -> Place:
+        asked.append(recorded)
         if len(asked) == 1:
             raise DatabaseError("away")
-        return read(**what)
+        return append(recorded=recorded, is_shared=is_shared)
 
-    monkeypatch.setattr(duties, "log_kinds_of_jobs", away_at_first)
+    monkeypatch.setattr(services, "log_append", away_at_first)
     last = [*effects_of("half"), RecordDecision(none)]
     async with acting(last):
         await until(lambda: len(asked) == 2)
@@ -153,3 +155,22 @@ async def test_the_core_is_told_of_models_and_the_catalog_until_it_has_heard() -
         assert active.news(cluster) == []
         cluster_step(cluster, "router", 0, [CatalogChanged()], 1000, token=1)
         assert active.news(cluster) == [CATALOG]
+
+
+async def test_what_a_paused_router_writes_after_the_next_stands_there_once() -> None:
+    paused = ActiveDuties()
+    last = [*effects_of("a", "b"), RecordAttemptEnd(replace(ended("a"), at=7.0))]
+    for effect in last:
+        paused.keep(effect)
+    async with acting(last) as (active, _):
+        async with asyncio.timeout(20):
+            while len(await written()) < 5:  # noqa: ASYNC110 # as above
+                await asyncio.sleep(0.01)
+        paused.ended()
+        await paused.finish()
+        for effect in effects_of("c"):
+            active.keep(effect)
+    ends = [("a", "ended")] * 2  # it was lost, and went on over another link
+    others = [("a", "decision"), *((job, kind) for job in "bc" for kind in ("decision", "ended"))]
+    assert await written() == sorted([*ends, *others])
+    await sync_to_async(selectors.log_verify)()
