@@ -238,7 +238,7 @@ class CredentialAdmin(OwnThingsAdmin):
 @admin.register(KnownInstance, site=operator_site)
 @admin.register(KnownInstance)
 class KnownInstanceAdmin(OwnThingsAdmin):
-    """Lists the instances that have ever connected."""
+    """Lists the instances that have connected."""
 
     list_display = ("name", "connected", "models", "slots", "credential", "agent", "last_seen")
     search_fields = ("name", "credential__name")

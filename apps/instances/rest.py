@@ -207,7 +207,7 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
 @extend_schema_view(list=extend_schema(), retrieve=extend_schema())
 @method_decorator(never_cache, name="dispatch")
 class InstanceViewSet(OperatorsView):
-    """Your instances: all that were ever connected, and how each is now."""
+    """Your instances: the last 1,000 names of each credential, and how each is now."""
 
     serializer_class = InstanceSerializer
     filterset_class = InstanceFilter

@@ -1,6 +1,6 @@
 """Reads credentials and the record of instances."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
@@ -81,13 +81,22 @@ def instances_known(*, operator_id: int | None) -> QuerySet[KnownInstance]:
     return found if operator_id is None else found.filter(credential__operator_id=operator_id)
 
 
+def instances_away(*, credential_id: int) -> QuerySet[KnownInstance]:
+    """Return a credential's instances whose record does not say connected, or is stale."""
+    is_away = Q(is_connected=False) | Q(last_seen__lt=_freshest())
+    return KnownInstance.objects.filter(is_away, credential_id=credential_id)
+
+
 def is_recorded_connected(instance: KnownInstance) -> bool:
     """Whether the record says connected and is fresh; a site that was killed leaves stale ones."""
-    freshest = timezone.now() - timedelta(seconds=CONF.connected_for_s)
-    return instance.is_connected and instance.last_seen >= freshest
+    return instance.is_connected and instance.last_seen >= _freshest()
 
 
 def model_names_known() -> frozenset[str]:
     """Return the names of all models that an admitted instance has announced."""
     lists = KnownInstance.objects.values_list("served_models", flat=True)
     return frozenset(model["name"] for served in lists for model in served)
+
+
+def _freshest() -> datetime:
+    return timezone.now() - timedelta(seconds=CONF.connected_for_s)

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.instances import selectors
+from apps.instances.conf import CONF
 from apps.instances.errors import (
     CredentialRevokedError,
     NameInvalidError,
@@ -96,8 +97,9 @@ def instance_record(
     hardware: dict[str, Any] | None,
 ) -> None:
     """Record that an instance is connected, as it introduces itself now."""
-    KnownInstance.objects.update_or_create(
-        credential=Credential.objects.get(token_id=token_id),
+    credential = Credential.objects.get(token_id=token_id)
+    _, is_new = KnownInstance.objects.update_or_create(
+        credential=credential,
         name=name,
         defaults={
             "agent": agent,
@@ -109,6 +111,16 @@ def instance_record(
             "is_connected": True,
         },
     )
+    if is_new:
+        _forget_beyond(credential)
+
+
+def _forget_beyond(credential: Credential) -> None:
+    """Let go of those that have been away the longest: names are the instances' own choice."""
+    surplus = credential.instances.count() - CONF.known_most_count
+    if surplus > 0:
+        oldest = selectors.instances_away(credential_id=credential.pk).order_by("last_seen", "id")
+        KnownInstance.objects.filter(pk__in=oldest.values("pk")[:surplus]).delete()
 
 
 def instance_disconnect(*, token_id: str, name: str) -> None:

@@ -1,5 +1,7 @@
 """What time alone brings: silent links, late tokens, and the router's own pauses. Pure."""
 
+from typing import Final
+
 from apps.router.core import learning
 from apps.router.core.effects import CloseLink, Effect
 from apps.router.core.eligibility import unfit
@@ -10,6 +12,9 @@ from apps.router.core.state import Job, RouterState
 from apps.router.core.values import AttemptOutcome, Health
 
 _SILENT = 4000
+
+GONE_MOST: Final = 1000
+"""Records of one credential's instances that have left: they may come under ever new names."""
 
 
 def time_passed(state: RouterState, now: float) -> list[Effect]:
@@ -102,6 +107,20 @@ def _forget_gone(state: RouterState, now: float) -> None:
             continue
         if now - record.gone_at > state.settings.forget_gone_s:
             del state.records[record.instance_id]
+    if len(state.records) - len(state.instances) > GONE_MOST:
+        _forget_beyond(state)
+
+
+def _forget_beyond(state: RouterState) -> None:
+    """Forget the oldest of a credential whose instances come under ever new names."""
+    left: dict[str, list[tuple[float, str]]] = {}
+    for record in state.records.values():
+        if record.health is Health.GONE and record.gone_at is not None:
+            credential_id, _, _ = record.instance_id.rpartition("/")
+            left.setdefault(credential_id, []).append((record.gone_at, record.instance_id))
+    for of_credential in left.values():
+        for _, instance_id in sorted(of_credential)[:-GONE_MOST]:
+            del state.records[instance_id]
 
 
 def _forget_conversations(state: RouterState, now: float) -> None:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from apps.instances import selectors, services
+from apps.instances.conf import CONF
 from apps.instances.gate import CredentialGate
 from apps.instances.models import Credential, KnownInstance
 from apps.router.ports import Admission, LinkRefusal
@@ -183,3 +184,28 @@ async def test_a_record_goes_stale_unless_the_site_keeps_it_fresh(
     await gate.ended_credentials(frozenset([admission.credential_id]))
     await record.arefresh_from_db()
     assert selectors.is_recorded_connected(record)
+
+
+async def test_endless_names_push_out_the_oldest_records_that_are_not_connected(
+    gate: CredentialGate, issued: tuple[Credential, str]
+) -> None:
+    admission = await _admission(gate, issued[1])
+    await gate.instance_joined(admission, _hello(name="connected"))
+    rows = [
+        KnownInstance(
+            credential=issued[0],
+            name=f"n{number}",
+            slots=1,
+            is_connected=number % 2 == 0,  # as a site that was killed leaves them
+            last_seen=timezone.now() - timedelta(days=1) + timedelta(seconds=number),
+        )
+        for number in range(CONF.known_most_count + 100)
+    ]
+    await KnownInstance.objects.abulk_create(rows)
+    await gate.instance_joined(admission, _hello(name="newest"))
+    left = {record.name async for record in KnownInstance.objects.all()}
+    assert len(left) == CONF.known_most_count
+    assert {"connected", "newest", rows[-1].name} <= left
+    assert rows[0].name not in left
+    await gate.instance_joined(admission, _hello(name="newest"))
+    assert await KnownInstance.objects.acount() == CONF.known_most_count

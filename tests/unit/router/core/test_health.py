@@ -6,6 +6,7 @@ from apps.router.core import effects, events
 from apps.router.core.errors import IllegalHealthError
 from apps.router.core.instances import TRANSITIONS, InstanceRecord
 from apps.router.core.values import Health
+from apps.router.core.watch import GONE_MOST
 from tests.unit.router.core.board import TINY, Board, board_with, fail_on
 
 
@@ -124,6 +125,20 @@ def test_record_of_who_left_is_kept_for_an_hour() -> None:
     assert "a" in board.state.records
     board.wait(1.0)
     assert set(board.state.records) == {"b"}
+
+
+def test_endless_names_of_one_credential_push_out_its_own_oldest_records_alone() -> None:
+    board = Board()
+    for instance in ("honest/a", "hostile/connected"):
+        board.join(instance)
+    board.leave("honest/a")
+    for number in range(2 * GONE_MOST + 1):
+        board.join(f"hostile/{number}")
+        board.leave(f"hostile/{number}")
+        board.now += 0.001
+    board.tick()
+    newest = {f"hostile/{number}" for number in range(GONE_MOST + 1, 2 * GONE_MOST + 1)}
+    assert set(board.state.records) == {"honest/a", "hostile/connected", *newest}
 
 
 def test_record_of_who_came_back_stays() -> None:
