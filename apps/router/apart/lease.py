@@ -8,8 +8,9 @@ from redis.asyncio import Redis
 from apps.router.apart import keys
 
 # KEYS: lease, fence. ARGV: name, now in ms, how long it lasts in ms. Nil when another has it. The
-# token is no less than the time, so that it grows even when Redis has lost its data.
-_TAKE: Final = """
+# token is no less than the time, so that it grows even when Redis has lost its data. It is taken
+# also when Redis is full: whoever has it makes room.
+_TAKE: Final = """#!lua flags=allow-oom
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return false
 end

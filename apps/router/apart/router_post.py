@@ -25,8 +25,9 @@ VIEW_KEPT_MS: Final = 15_000
 # letters of the router's own ("": none), snapshot, view, its version, how long a view is of use in
 # ms, the id that older events may go before, the most that an inbox holds, for how many s, the
 # name of the source, then for each inbox a first number and letters. Returns 0 when the lease is
-# not the writer's. An inbox ends by itself unless its gateway renews it.
-_WRITE: Final = """
+# not the writer's. An inbox ends by itself unless its gateway renews it. It writes also when Redis
+# is full: it alone makes room.
+_WRITE: Final = """#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
