@@ -84,7 +84,7 @@ class ApartGateway(GatewayProcess):
 
     async def start(self) -> None:
         """Begin to be a gateway."""
-        self._say_came()
+        self._say_came(is_anew=False)
         await self.post.start()
         await super().start()
         log.info("gateway came", extra={"gateway": self.gateway.own_id})
@@ -216,13 +216,13 @@ class ApartGateway(GatewayProcess):
     def _tell_anew(self) -> None:
         """Tell a router that has lost its memory of all jobs; instances come anew by themselves."""
         log.warning("the router knows nothing", extra={"gateway": self.gateway.own_id})
-        self._say_came()
+        self._say_came(is_anew=True)
         self.close_links()
         for stream in list(self.gateway.streams.values()):
             self.gateway.tell_anew(stream)
 
-    def _say_came(self) -> None:
-        self.router.publish(letters.GatewayCame(_LETTERS_VERSION))
+    def _say_came(self, *, is_anew: bool) -> None:
+        self.router.publish(letters.GatewayCame(_LETTERS_VERSION, is_anew))
         if self.gateway.is_draining:
             self.router.publish(letters.GatewayLeaving())
 

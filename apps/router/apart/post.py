@@ -191,6 +191,7 @@ class Post:
             for batch in outgoing.batches():
                 fields = {"s": self.gateway_id, "n": batch.first, "b": batch.payload}
                 if gateway_id == ROUTER:
+                    fields["t"] = self._token
                     pipe.xadd(keys.EVENTS, fields, maxlen=keys.EVENTS_MOST)
                 else:
                     pipe.xadd(keys.inbox(gateway_id), fields, maxlen=INBOX_MOST)

@@ -62,7 +62,7 @@ return 1
 class Entry:
     """Letters as they stand in the stream. `source`: a gateway, or "router". None: not understood.
 
-    `token` is the router's, 0 for gateways.
+    `token` is the router's; a gateway's is that of the router that it heard last, 0: of none.
     """
 
     id: str

@@ -59,8 +59,9 @@ def cluster_step(
     """Apply one entry of the stream and return what is to be done, in order.
 
     `number` is the first letter's; letters that were had before are left out. `token` comes
-    with the router's own entries: those of a router that was deposed change nothing. None
-    stands for a letter that was not understood.
+    with the router's own entries: those of a router that was deposed change nothing. With a
+    gateway's it is that of the router that it heard last, 0 before the first. None stands for a
+    letter that was not understood.
     """
     cluster.now_s = max(cluster.now_s, at_ms / 1000)
     cluster.begun_at_s = cluster.begun_at_s or cluster.now_s
@@ -70,7 +71,7 @@ def cluster_step(
             for event in told:
                 batch.attempt(batch.router_said, event)
     else:
-        for event in batch.news_of(source, number, told):
+        for event in batch.news_of(source, number, told, token):
             batch.attempt(partial(batch.gateway_said, source), event)
     return batch.telling.told
 
@@ -92,9 +93,9 @@ class _Batch:
 
     # -- gateways ----------------------------------------------------------------------------
 
-    def news_of(self, source: str, number: int, told: Sequence[Told]) -> Sequence[Told]:
+    def news_of(self, source: str, number: int, told: Sequence[Told], token: int) -> Sequence[Told]:
         """Note that a gateway lives, and return those of its letters that are new."""
-        place = self.cluster.gateways.get(source) or self._came(source, number)
+        place = self.cluster.gateways.get(source) or self._came(source, number, token)
         place.heard_at = self.cluster.now_s
         known = place.next_letter - number
         if known < 0:
@@ -102,13 +103,13 @@ class _Batch:
         place.next_letter = max(place.next_letter, number + len(told))
         return told[max(0, known) :]
 
-    def _came(self, source: str, number: int) -> GatewayPlace:
+    def _came(self, source: str, number: int, token: int) -> GatewayPlace:
         """Give a gateway its place. One that was taken for dead hears of it: it has lost all."""
         cluster = self.cluster
         if before := cluster.gone.pop(source, None):
             cluster.gateways[source] = before
             self.telling.tell(source, letters.GatewayGone(source))
-        elif number == 0:
+        elif number == 0 and token == 0:
             cluster.gateways[source] = GatewayPlace(cluster.now_s, number, 0)
         else:
             self._met(source, number)
@@ -134,7 +135,8 @@ class _Batch:
         if place is None:  # it has said that it leaves
             return
         if isinstance(event, letters.GatewayCame):
-            place.version, place.is_unknown = event.version, False
+            place.version = event.version
+            place.is_unknown = place.is_unknown and not event.is_anew
         elif isinstance(event, letters.GatewayLeaving):
             place.is_leaving = True
         elif isinstance(event, letters.GatewayLeft):

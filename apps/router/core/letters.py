@@ -16,9 +16,13 @@ class Letter(Struct, frozen=True, tag=True):
 
 
 class GatewayCame(Letter, frozen=True):
-    """A gateway has begun, or tells all anew: the first that counts. `version`: of the code."""
+    """A gateway has begun. `version`: of the site's code.
+
+    is_anew: it began before, and tells all that it has anew.
+    """
 
     version: str
+    is_anew: bool = False
 
 
 class GatewayAlive(Letter, frozen=True):

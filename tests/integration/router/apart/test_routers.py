@@ -206,6 +206,26 @@ async def test_redis_that_lost_its_data_takes_nothing_from_the_routers(
         await gateway.post.stop(within_s=5)
 
 
+async def test_a_router_that_knows_nothing_asks_a_gateway_that_another_has_known(
+    valkey: Server,
+) -> None:
+    gateway = Gateway(valkey.url)
+    await gateway.post.start()
+    async with routers(valkey.url, "r1"):
+        gateway.join()
+        gateway.submit(1, "a")
+        await until(lambda: gateway.assigned == ["a0"])
+    valkey.kill9()
+    valkey.start()
+    async with routers(valkey.url, "r2"):
+        await until(lambda: letters.TellAnew() in gateway.effects)
+        gateway.post.tell_router(letters.GatewayCame("1", is_anew=True))
+        gateway.join()
+        gateway.submit(1, "b")
+        await until(lambda: gateway.assigned == ["a0", "b0"])
+    await gateway.post.stop(within_s=5)
+
+
 async def trimmed_beyond_now(url: str) -> None:
     """Return when nothing that stands in the stream now stands there any more."""
     async with redis_connected(url) as redis, asyncio.timeout(20):

@@ -235,11 +235,22 @@ def test_a_router_without_memory_asks_each_gateway_for_all_it_has() -> None:
     assert not site.say(A, events.HeartbeatReceived(f"{A}.x", ("j",), 4))
     assert not site.cluster.homes
     assert not site.cluster.state.instances
-    site.say(A, letters.GatewayCame("1"), told_anew("waits", 0), told_anew("j", 2))
+    site.say(A, letters.GatewayCame("1", is_anew=True), told_anew("waits", 0), told_anew("j", 2))
     assert site.cluster.homes == {"j": A, "waits": A}
     told = to(A, site.join(A, "x"))
     assigned = [one for one in told if isinstance(one, effects.AssignJob)]
     assert [(one.job_id, one.attempt) for one in assigned] == [("j", 3), ("waits", 1)]
+
+
+def test_a_young_gateway_that_writes_all_of_it_again_is_asked_as_well() -> None:
+    site, came = Site(), letters.GatewayCame("1")
+    joined = events.InstanceJoined(f"{A}.x", "x", "x", (TINY,), 4)
+    told = cluster_step(site.cluster, A, 0, [came, joined], site.now_ms, token=3)
+    assert to(A, told) == [letters.TellAnew()]
+    assert not site.cluster.state.instances
+    anew = letters.GatewayCame("1", is_anew=True)
+    told = cluster_step(site.cluster, A, 2, [anew, joined], site.now_ms, token=4)
+    assert kinds(to(A, told)) == ["WelcomeInstance"]
 
 
 def test_a_gateway_that_leaves_while_it_is_unknown_is_let_go() -> None:
