@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from channels.consumer import AsyncConsumer
 
 from apps.router import ports
-from apps.router.errors import PostFullError
+from apps.router.errors import PostFullError, TooMuchSaidError
 from apps.router.live.gateway_process import GatewayProcess
 from apps.router.live.links import CloseRequest, InstanceLink
 from apps.router.live.runtime import live_gateway
@@ -60,7 +60,7 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
             link.close(limits.CLOSE_PROTOCOL_ERROR, error.close_reason)
             extra = {"session": link.session, "instance": link.name, "rule": error.rule}
             log.warning("protocol error", extra=extra)
-        except PostFullError:
+        except (PostFullError, TooMuchSaidError):
             link.close(limits.CLOSE_OVERLOADED, "the site can't take what you send")
         finally:
             router.leave(link)

@@ -3,6 +3,7 @@
 JobRefusedError     a job was not taken, or ended without a whole answer
 JobMovedError       a job's stream goes on at another process
 JournalGapError     what is written down of a job's stream has a hole
+TooMuchSaidError    instances under one credential introduce themselves with more than is taken
 PostFullError       Redis is away for so long that letters can't wait for it any more
 RedisTooOldError    Redis can't do what routers need of it
 """
@@ -132,6 +133,10 @@ class JournalGapError(Exception):
     def __init__(self, job_id: str, *, had: int, offset: int) -> None:
         super().__init__(f"job {job_id}: text from {offset} on came where {had} was due")
         self.job_id = job_id
+
+
+class TooMuchSaidError(Exception):
+    """Instances under one credential introduce themselves with more than is taken."""
 
 
 class PostFullError(Exception):

@@ -14,6 +14,7 @@ from apps.router.core import effects, events, letters
 from apps.router.core.events import Event
 from apps.router.core.settings import CoreSettings
 from apps.router.core.values import Offer, ServedModel
+from apps.router.errors import TooMuchSaidError
 from apps.router.live.carrying import Carried, OfJob
 from apps.router.live.links import InstanceLink
 from motherfluxer_wire import frames, limits
@@ -28,6 +29,9 @@ BEATS_APART_S: Final = 0.2
 # By link of a credential. A pause must be heard of, so changes can't be left out.
 CHANGES_MOST: Final = 60
 CHANGES_WITHIN_S: Final = 60.0
+# Models and offers in the hellos of one credential: 2,000 instances with 15 are within it.
+SAID_MOST: Final = 30_000
+SAID_WITHIN_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -59,14 +63,16 @@ class LinkDesk:
         self.links: dict[str, InstanceLink] = {}
         self._greetings: dict[str, Greeting] = {}
         self._changes: dict[str, deque[float]] = {}
+        self._said: dict[str, tuple[float, int]] = {}
         self._publish = publish
         self._to_home = to_home
 
     def open(self, link: InstanceLink, hello: frames.Hello, held: list[frames.ResumeOffer]) -> None:
         """Take in an instance; `held`: what it offers to go on with that is not known to be lost.
 
-        Raises WireError when it serves nothing allowed.
+        Raises WireError when it serves nothing allowed, TooMuchSaidError.
         """
+        self._count_said(link.admission.credential_id, len(hello.models) + len(held))
         link.name, link.agent, link.region = hello.instance, hello.agent, hello.region
         link.heard_at, link.slots = self.clock(), hello.slots
         link.warnings = [
@@ -88,6 +94,16 @@ class LinkDesk:
         self._publish(joined)
         log.info("instance joined", extra={"instance": link.name, "session": link.session})
 
+    def _count_said(self, credential_id: str, count: int) -> None:
+        """Count what an instance introduces itself with. Raises TooMuchSaidError."""
+        now = self.clock()
+        since, before = self._said.get(credential_id, (now, 0))
+        if now - since >= SAID_WITHIN_S:
+            since, before = now, 0
+        if before + count > SAID_MOST:
+            raise TooMuchSaidError
+        self._said[credential_id] = since, before + count
+
     def close(self, link: InstanceLink) -> bool:
         """Forget a link that has ended; False when it was forgotten before."""
         self._greetings.pop(link.session, None)
@@ -100,7 +116,7 @@ class LinkDesk:
     def tick(self) -> None:
         """Welcome those for whose jobs some home has not answered in time; these don't go on.
 
-        And forget changes that are long past.
+        And forget what was counted long ago.
         """
         now = self.clock()
         for greeting in list(self._greetings.values()):
@@ -111,6 +127,9 @@ class LinkDesk:
         for credential_id, changes in list(self._changes.items()):
             if not changes or now - changes[-1] >= CHANGES_WITHIN_S:
                 del self._changes[credential_id]
+        for credential_id, (since, _) in list(self._said.items()):
+            if now - since >= SAID_WITHIN_S:
+                del self._said[credential_id]
 
     # -- what instances say --------------------------------------------------------------------
 

@@ -1,12 +1,20 @@
 """What a desk with an instance's link says to the homes of its jobs, and keeps for them."""
 
+import contextlib
+
 from apps.router.core import effects, events, letters
 from apps.router.core.events import Event
 from apps.router.core.settings import CoreSettings
 from apps.router.core.values import Offer
+from apps.router.errors import TooMuchSaidError
 from apps.router.live.bus import InProcessBus
 from apps.router.live.gateway import Gateway
-from apps.router.live.link_desk import CHANGES_MOST, RESUME_ANSWERED_WITHIN_S, LinkDesk
+from apps.router.live.link_desk import (
+    CHANGES_MOST,
+    RESUME_ANSWERED_WITHIN_S,
+    SAID_MOST,
+    LinkDesk,
+)
 from apps.router.live.links import CloseRequest, InstanceLink
 from apps.router.ports import Admission
 from motherfluxer_wire.codec import decode_from_router
@@ -75,11 +83,11 @@ class Rig:
         """The changes that the router heard of."""
         return [event for event in self.told if isinstance(event, events.InstanceChanged)]
 
-    def connect_anew(self, name: str) -> None:
+    def connect_anew(self, name: str, *offers: ResumeOffer) -> None:
         """Let the instance come back under another name."""
         self.desk.close(self.link)
         self.link = InstanceLink(session=f"b.{name}", admission=self.link.admission)
-        self.desk.open(self.link, Hello("test/1", name, [TINY], 4), [])
+        self.desk.open(self.link, Hello("test/1", name, [TINY], 4), list(offers))
 
 
 def resumed(rig: Rig) -> list[tuple[str, int]]:
@@ -203,3 +211,25 @@ async def test_a_new_link_under_a_new_name_makes_no_room_for_more_changes() -> N
     rig.announce(TINY)
     rig.desk.tick()
     assert len(rig.changes) == CHANGES_MOST + 1, "of a link that has ended nothing is told"
+
+
+async def test_instances_that_come_again_and_again_with_much_to_say_are_sent_away() -> None:
+    rig = Rig()
+    offers = [ResumeOffer(f"o{n}", 1, 0, "running") for n in range(999)]
+    rig.told.clear()
+    for number in range(100):
+        with contextlib.suppress(TooMuchSaidError):
+            rig.connect_anew(f"n{number}", *offers)
+    assert len(rig.told) == SAID_MOST // 1000 - 1, "the rig's own hello counts too"
+    rig.now += 60
+    rig.desk.tick()
+    rig.connect_anew("later", *offers)
+    assert len(rig.told) == SAID_MOST // 1000
+
+
+async def test_a_large_fleet_that_comes_again_after_a_restart_is_taken_in_at_once() -> None:
+    rig = Rig()
+    rig.told.clear()
+    for number in range(2000):
+        rig.connect_anew(f"n{number}", *[ResumeOffer(f"o{number}", 1, 0, "running")] * 8)
+    assert len(rig.told) == 2000
