@@ -194,6 +194,7 @@ async def test_redis_that_lost_its_data_takes_nothing_from_the_routers(
         gateway.join()
         gateway.submit(30, "a")
         await until(lambda: len(gateway.assigned) == 30)
+        await until(lambda: all(one.cluster is not None for one in found))  # the standby, too
         valkey.kill9()
         gateway.submit(30, "b")
         valkey.start()
