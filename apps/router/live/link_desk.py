@@ -26,7 +26,7 @@ RESUME_ANSWERED_WITHIN_S: Final = 5.0
 MAX_UNSAFE_FRAMES_COUNT: Final = 20_000
 # Heartbeats that come sooner after the last are left out: the next one says the same.
 BEATS_APART_S: Final = 0.2
-# By link of a credential. A pause must be heard of, so changes can't be left out.
+# By link of a credential. Of more only the last is told, when there is room for it.
 CHANGES_MOST: Final = 60
 CHANGES_WITHIN_S: Final = 60.0
 # Models and offers in the hellos of one credential: 2,000 instances with 15 are within it.
@@ -116,9 +116,12 @@ class LinkDesk:
     def tick(self) -> None:
         """Welcome those for whose jobs some home has not answered in time; these don't go on.
 
-        And forget what was counted long ago.
+        Tell of changes that had to wait, and forget what was counted long ago.
         """
         now = self.clock()
+        for link in self.links.values():
+            if link.is_change_due:
+                self._tell_change(link)
         for greeting in list(self._greetings.values()):
             if now > greeting.until:
                 for job_id, attempt in list(greeting.waits_for.items()):
@@ -178,11 +181,14 @@ class LinkDesk:
         if (list(link.models.values()), frame.slots) == before:
             self.heard(link)
             return
-        if not self._may_change(link.admission.credential_id):
-            link.close(limits.CLOSE_OVERLOADED, "what you serve changes too often")
-            return
         link.slots = frame.slots
-        self._publish(events.InstanceChanged(link.session, _served(link), frame.slots))
+        self._tell_change(link)
+
+    def _tell_change(self, link: InstanceLink) -> None:
+        """Tell the router what a link serves now; later, when it has heard too much of that."""
+        link.is_change_due = not self._may_change(link.admission.credential_id)
+        if not link.is_change_due:
+            self._publish(events.InstanceChanged(link.session, _served(link), link.slots))
 
     def _may_change(self, credential_id: str) -> bool:
         """Count a change. New links and new names under one credential make no more room."""

@@ -41,6 +41,7 @@ class InstanceLink:
         self.offers: dict[str, ResumeOffer] = {}
         self.carried: dict[str, Carried] = {}
         self.is_draining = False
+        self.is_change_due = False
         self.is_closed = False
         self.outbox: asyncio.Queue[str | CloseRequest] = asyncio.Queue()
 

@@ -15,7 +15,7 @@ from apps.router.live.link_desk import (
     SAID_MOST,
     LinkDesk,
 )
-from apps.router.live.links import CloseRequest, InstanceLink
+from apps.router.live.links import InstanceLink
 from apps.router.ports import Admission
 from motherfluxer_wire.codec import decode_from_router
 from motherfluxer_wire.frames import (
@@ -173,16 +173,20 @@ async def test_an_announcement_that_changes_nothing_is_told_nobody() -> None:
     assert len(rig.changes) == 4, "the heartbeat had changed it"
 
 
-async def test_a_link_whose_announcements_change_without_end_is_closed() -> None:
+async def test_of_announcements_that_change_without_end_the_last_is_told() -> None:
     rig = Rig()
-    for number in range(10_000):
+    for number in range(10_001):
         rig.now = number / 1000
-        rig.announce(*[TINY][number % 2 :])
+        rig.announce(*[TINY][(number + 1) % 2 :])
+        rig.desk.tick()
     assert len(rig.changes) == CHANGES_MOST
-    assert rig.link.is_closed
-    [close] = [rig.link.outbox.get_nowait() for _ in range(rig.link.outbox.qsize())]
-    assert isinstance(close, CloseRequest)
-    assert close.code == 1013
+    assert len(rig.changes[-1].models) == 1
+    rig.announce(slots=3)
+    rig.now += 60
+    rig.desk.tick()
+    rig.desk.tick()
+    assert [(len(one.models), one.slots) for one in rig.changes[CHANGES_MOST:]] == [(0, 3)]
+    assert not rig.link.is_closed
 
 
 async def test_an_instance_may_pause_and_go_on_as_often_as_an_engine_restarts() -> None:
