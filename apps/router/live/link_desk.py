@@ -4,7 +4,6 @@ A job's home may be this process or another; that is told by whoever sent the jo
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
@@ -14,8 +13,8 @@ from apps.router.core import effects, events, letters
 from apps.router.core.events import Event
 from apps.router.core.settings import CoreSettings
 from apps.router.core.values import Offer, ServedModel
-from apps.router.errors import TooMuchSaidError
 from apps.router.live.carrying import Carried, OfJob
+from apps.router.live.credential_limits import CredentialLimits
 from apps.router.live.links import InstanceLink
 from motherfluxer_wire import frames, limits
 
@@ -26,12 +25,6 @@ RESUME_ANSWERED_WITHIN_S: Final = 5.0
 MAX_UNSAFE_FRAMES_COUNT: Final = 20_000
 # Heartbeats that come sooner after the last are left out: the next one says the same.
 BEATS_APART_S: Final = 0.2
-# By link of a credential. Of more only the last is told, when there is room for it.
-CHANGES_MOST: Final = 60
-CHANGES_WITHIN_S: Final = 60.0
-# Models and offers in the hellos of one credential: 2,000 instances with 15 are within it.
-SAID_MOST: Final = 30_000
-SAID_WITHIN_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -62,8 +55,7 @@ class LinkDesk:
         self.settings = settings
         self.links: dict[str, InstanceLink] = {}
         self._greetings: dict[str, Greeting] = {}
-        self._changes: dict[str, deque[float]] = {}
-        self._said: dict[str, tuple[float, int]] = {}
+        self._limits = CredentialLimits()
         self._publish = publish
         self._to_home = to_home
 
@@ -72,7 +64,8 @@ class LinkDesk:
 
         Raises WireError when it serves nothing allowed, TooMuchSaidError.
         """
-        self._count_said(link.admission.credential_id, len(hello.models) + len(held))
+        said_count = len(hello.models) + len(held)
+        self._limits.count_said(link.admission.credential_id, said_count, now=self.clock())
         link.name, link.agent, link.region = hello.instance, hello.agent, hello.region
         link.heard_at, link.slots = self.clock(), hello.slots
         link.warnings = [
@@ -93,16 +86,6 @@ class LinkDesk:
         )
         self._publish(joined)
         log.info("instance joined", extra={"instance": link.name, "session": link.session})
-
-    def _count_said(self, credential_id: str, count: int) -> None:
-        """Count what an instance introduces itself with. Raises TooMuchSaidError."""
-        now = self.clock()
-        since, before = self._said.get(credential_id, (now, 0))
-        if now - since >= SAID_WITHIN_S:
-            since, before = now, 0
-        if before + count > SAID_MOST:
-            raise TooMuchSaidError
-        self._said[credential_id] = since, before + count
 
     def close(self, link: InstanceLink) -> bool:
         """Forget a link that has ended; False when it was forgotten before."""
@@ -127,12 +110,7 @@ class LinkDesk:
                 for job_id, attempt in list(greeting.waits_for.items()):
                     session = greeting.link.session
                     self.resume_answered(letters.ResumeAnswered(session, job_id, attempt, None))
-        for credential_id, changes in list(self._changes.items()):
-            if not changes or now - changes[-1] >= CHANGES_WITHIN_S:
-                del self._changes[credential_id]
-        for credential_id, (since, _) in list(self._said.items()):
-            if now - since >= SAID_WITHIN_S:
-                del self._said[credential_id]
+        self._limits.forget_old(now)
 
     # -- what instances say --------------------------------------------------------------------
 
@@ -186,21 +164,13 @@ class LinkDesk:
 
     def _tell_change(self, link: InstanceLink) -> None:
         """Tell the router what a link serves now; later, when it has heard too much of that."""
-        link.is_change_due = not self._may_change(link.admission.credential_id)
+        credential_id = link.admission.credential_id
+        count = sum(one.admission.credential_id == credential_id for one in self.links.values())
+        link.is_change_due = not self._limits.may_change(
+            credential_id, links_count=count, now=self.clock()
+        )
         if not link.is_change_due:
             self._publish(events.InstanceChanged(link.session, _served(link), link.slots))
-
-    def _may_change(self, credential_id: str) -> bool:
-        """Count a change. New links and new names under one credential make no more room."""
-        now = self.clock()
-        changes = self._changes.setdefault(credential_id, deque())
-        while changes and now - changes[0] >= CHANGES_WITHIN_S:
-            changes.popleft()
-        own = (one.admission.credential_id == credential_id for one in self.links.values())
-        if len(changes) >= CHANGES_MOST * sum(own):
-            return False
-        changes.append(now)
-        return True
 
     # -- what homes say ------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 from apps.router import ports
 from apps.router.consumers import InstanceConsumer
 from apps.router.errors import PostFullError
-from apps.router.live import gateway_process, link_desk
+from apps.router.live import credential_limits, gateway_process
 from apps.router.live.links import InstanceLink
 from apps.router.live.runtime import running_router
 from apps.router.ports import Admission
@@ -84,7 +84,7 @@ async def test_link_of_a_credential_whose_instances_say_too_much_is_closed_as_ov
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ports.instance_gate, "_object", OpenGate())
-    monkeypatch.setattr(link_desk, "SAID_MOST", len(HELLO.models))
+    monkeypatch.setattr(credential_limits, "SAID_MOST", len(HELLO.models))
     async with running_router() as router:
         closes = [(await closed_after(HELLO, HELLO)) for _ in range(2)]
         assert [close["code"] for close in closes] == [

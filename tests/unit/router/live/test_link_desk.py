@@ -8,13 +8,9 @@ from apps.router.core.settings import CoreSettings
 from apps.router.core.values import Offer
 from apps.router.errors import TooMuchSaidError
 from apps.router.live.bus import InProcessBus
+from apps.router.live.credential_limits import CHANGES_MOST, SAID_MOST
 from apps.router.live.gateway import Gateway
-from apps.router.live.link_desk import (
-    CHANGES_MOST,
-    RESUME_ANSWERED_WITHIN_S,
-    SAID_MOST,
-    LinkDesk,
-)
+from apps.router.live.link_desk import RESUME_ANSWERED_WITHIN_S, LinkDesk
 from apps.router.live.links import InstanceLink
 from apps.router.ports import Admission
 from motherfluxer_wire.codec import decode_from_router
