@@ -1,6 +1,5 @@
 """Which ends of attempts the router hears of, however often an instance says them."""
 
-from collections.abc import Callable
 from typing import Literal
 
 from apps.router.core import events, letters
@@ -11,9 +10,8 @@ from apps.router.core.state import RouterState
 from apps.router.core.step import step
 from apps.router.live.bus import InProcessBus
 from apps.router.live.gateway import Gateway
-from apps.router.live.homes import NoKeeper
 from apps.router.live.links import CloseRequest, InstanceLink
-from apps.router.live.streams import JobRequest, JobStream
+from apps.router.live.streams import JobRequest
 from apps.router.ports import Admission
 from motherfluxer_wire.codec import decode_from_router
 from motherfluxer_wire.frames import (
@@ -30,6 +28,7 @@ from motherfluxer_wire.frames import (
     ResumeOffer,
     Usage,
 )
+from tests.unit.router.live.test_homes import SlowKeeper
 
 LINK = "b.1"
 TINY = Model("tiny", 1024, 512, capabilities=["chat", "continue"])
@@ -42,23 +41,6 @@ REQUEST = JobRequest(
 ENDS = events.AttemptDone | events.AttemptFailed
 
 
-class LateKeeper(NoKeeper):
-    """Has things kept when the test says so."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], None]] = []
-
-    def when_safe(self, _stream: JobStream, act: Callable[[], None]) -> None:
-        """Note what is to be done later."""
-        self.waiting.append(act)
-
-    def keep(self) -> None:
-        """Be done with writing."""
-        waiting, self.waiting = self.waiting, []
-        for act in waiting:
-            act()
-
-
 class Rig:
     """One instance at the real gateway of a real router."""
 
@@ -66,7 +48,7 @@ class Rig:
         self.told: list[Event] = []
         self.sent: list[tuple[str, letters.Between]] = []
         self.state = RouterState()
-        self.keeper = LateKeeper()
+        self.keeper = SlowKeeper()
         bus = InProcessBus()
         self.gateway = Gateway(
             bus=bus,
