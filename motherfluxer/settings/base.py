@@ -328,11 +328,13 @@ if BACKUP_DIR is not None:
     CELERY_BEAT_SCHEDULE["back-up"] = {"task": "operations.back_up", "schedule": 24 * 3600}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
-_REPORTING: dict[str, Any] = (
-    {"sentry": {"()": "motherfluxer.error_reports.ErrorReports", "dsn": ENV.sentry_dsn}}
-    if ENV.sentry_dsn
-    else {}
-)
+_REPORTING: dict[str, Any] = {}
+if ENV.sentry_dsn:
+    _REPORTING["sentry"] = {
+        "()": "motherfluxer.error_reports.ErrorReports",
+        "dsn": ENV.sentry_dsn,
+        "filters": ["not_ready"],
+    }
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

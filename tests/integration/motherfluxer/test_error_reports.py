@@ -28,6 +28,7 @@ try:
 except ValueError:
     log.exception("it %s", "failed", extra={"job": "j-1", "request": "r-1"})
 log.error("Internal Server Error", extra={"request": request, "status_code": 500})
+logging.getLogger("django.request").error("%s: %s", "Service Unavailable", "/readyz")
 raise RuntimeError("the end")
 """
 
