@@ -12,7 +12,7 @@ from apps.router.apart import keys
 from apps.router.apart.followers import Followers
 from apps.router.apart.journal_reading import journal_read
 from apps.router.errors import ErrorCode
-from apps.router.live.streams import Ended
+from apps.router.live.streams import Ended, JobStream
 from motherfluxer_wire.frames import Usage
 from tests.integration.router.apart.answers import begin, grow, new_stream, text_of
 from tests.integration.router.apart.small_post import SmallPost
@@ -26,12 +26,18 @@ async def followers(redis: "Redis[bytes]") -> AsyncIterator[Followers]:
     await followers.stop()
 
 
-async def test_follower_sees_all_and_the_end(post: SmallPost, followers: Followers) -> None:
-    stream = new_stream("Once ")
-    post.journal.open(stream)
+async def followed(post: SmallPost, followers: Followers, stream: JobStream) -> JobStream:
+    """Follow what a home has written down of a stream."""
     await post.journal.safe(stream)
     replica = await followers.follow(stream.job_id)
     assert replica is not None
+    return replica
+
+
+async def test_follower_sees_all_and_the_end(post: SmallPost, followers: Followers) -> None:
+    stream = new_stream("Once ")
+    post.journal.open(stream)
+    replica = await followed(post, followers, stream)
     reader = asyncio.create_task(text_of(replica, 5))
     begin(stream)
     for text in ("upon", " a ", "", "time🙂"):
@@ -72,9 +78,7 @@ async def test_ended_answer_is_there_for_who_comes_late(
     begin(stream)
     grow(stream, "all of it")
     stream.end(Ended("stop"), at=5.0)
-    await post.journal.safe(stream)
-    replica = await followers.follow(stream.job_id)
-    assert replica is not None
+    replica = await followed(post, followers, stream)
     assert await text_of(replica) == "all of it"
     assert await followers.follow("nobody's") is None
 
@@ -86,9 +90,7 @@ async def test_answer_goes_on_at_a_new_home(
     post.journal.open(stream)
     begin(stream)
     grow(stream, "a")
-    await post.journal.safe(stream)
-    replica = await followers.follow(stream.job_id)
-    assert replica is not None
+    replica = await followed(post, followers, stream)
     reader = asyncio.create_task(text_of(replica))
     adopted = await other_post.journal.adopt(stream.job_id)
     assert adopted is not None
@@ -128,9 +130,7 @@ async def test_nothing_is_missed_when_a_journal_was_gone_unseen(
     stream = new_stream()
     post.journal.open(stream)
     begin(stream)
-    await post.journal.safe(stream)
-    replica = await followers.follow(stream.job_id)
-    assert replica is not None
+    replica = await followed(post, followers, stream)
     reader = asyncio.create_task(text_of(replica))
     for _ in range(5):
         grow(stream, "a")
@@ -154,9 +154,7 @@ async def test_job_that_is_lost_with_its_journal_ends(
     monkeypatch.setattr(followers_module, "BLOCK_MS", 10)
     stream = new_stream()
     post.journal.open(stream)
-    await post.journal.safe(stream)
-    replica = await followers.follow(stream.job_id)
-    assert replica is not None
+    replica = await followed(post, followers, stream)
     await post.stop()
     await post.redis.flushall()
     ended = await replica.wait_ended()
@@ -175,9 +173,7 @@ async def test_job_whose_journal_has_a_hole_ends_where_nobody_can_go_on(
     stream = new_stream()
     post.journal.open(stream)
     begin(stream)
-    await post.journal.safe(stream)
-    replica = await followers.follow(stream.job_id)
-    assert replica is not None
+    replica = await followed(post, followers, stream)
     await post.stop()
     await post.redis.delete(keys.journal(stream.job_id))
     await post.redis.xadd(keys.journal(stream.job_id), {"b": msgspec.msgpack.encode([])})
