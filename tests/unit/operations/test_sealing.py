@@ -31,7 +31,12 @@ def test_content_of_every_size_comes_back(size: int) -> None:
     content = bytes(number % 251 for number in range(size))
     data = sealed(content)
     assert unsealed(data) == content
-    assert not size or content[:64] not in data
+
+
+def test_content_is_not_to_be_seen() -> None:
+    content = bytes(range(200)) * 1_000
+    data = sealed(content)
+    assert not any(content[start : start + 16] in data for start in range(200))
 
 
 def test_each_file_is_another() -> None:
