@@ -77,10 +77,11 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
         return frame
 
     async def _read_frames(self, link: InstanceLink, router: GatewayProcess) -> None:
+        receive = router.gateway.frame_received  # made anew by each look at it
         while (frame := await self._read_frame()) is not None and not link.is_closed:
             if isinstance(frame, Hello):
                 raise WireError(WireRule.SECOND_HELLO, "hello was said before")
-            router.gateway.frame_received(frame, link)
+            receive(frame, link)
 
     async def _read_frame(self) -> FromInstance | None:
         message = await self.receive()

@@ -175,9 +175,10 @@ class ApartGateway(GatewayProcess):
     # -- what comes ----------------------------------------------------------------------------
 
     def _between_came(self, source: str, told: list[Between]) -> None:
+        receive = self.gateway.received  # made anew by each look at it, which costs more than most
         for letter in told:
             try:
-                self.gateway.received(letter, source)
+                receive(letter, source)
             except Exception:  # the rim: one job's trouble must not stop the others
                 log.exception("a gateway's letter could not be acted on")
 

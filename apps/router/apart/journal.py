@@ -142,7 +142,7 @@ class Journal:
         if not self._dirty:
             return
         if now < self._next_round_at and not self._is_urgent:
-            self._wake_later(now)
+            self._wake_later()
             return
         self._next_round_at = now + ROUND_EVERY_S
         self._is_urgent = False
@@ -204,7 +204,7 @@ class Journal:
                 book.is_whole_due = True
         self._dirty[book.stream.job_id] = book
         if _can_wait(book, entry):
-            self._wake_later(_loop_time())
+            self._wake_later()
         else:
             self._hurry()
 
@@ -226,7 +226,7 @@ class Journal:
         book.is_whole_due = True
         self._dirty[stream.job_id] = book
         self._next_round_at = _loop_time() + REFUSED_S
-        self._wake_later(_loop_time())
+        self._wake_later()
 
     def _safe_now(self, book: _Book) -> None:
         book.written, book.had_epoch = book.in_flight, None
@@ -256,10 +256,10 @@ class Journal:
         self._is_urgent = True
         self._wake()
 
-    def _wake_later(self, now: float) -> None:
+    def _wake_later(self) -> None:
         if self._timer is None:
-            wait_s = max(self._next_round_at - now, 0.0)
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._wake_now)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(self._next_round_at, loop.time()), self._wake_now)
 
     def _wake_now(self) -> None:
         self._timer = None
