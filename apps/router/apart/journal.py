@@ -20,6 +20,7 @@ from redis.asyncio.client import Pipeline
 from apps.router.apart import keys
 from apps.router.apart.journal_reading import stream_of_rows
 from apps.router.apart.journal_scripts import TAKE_OVER, Round
+from apps.router.apart.pace import Pace
 from apps.router.live.entries import Grew, JournalEntry, Placed, joined
 from apps.router.live.streams import JobStream
 
@@ -79,8 +80,7 @@ class Journal:
         self._dirty: dict[str, _Book] = {}
         self._in_flight: list[_Book] = []
         self._is_urgent = False
-        self._next_round_at = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._pace = Pace(wake=self._wake_if_dirty, every_s=ROUND_EVERY_S)
         self._round_done = asyncio.Event()
 
     # -- for the gateway -----------------------------------------------------------------------
@@ -138,17 +138,16 @@ class Journal:
 
     def commands(self, pipe: "Pipeline[bytes]") -> None:
         """Add the command that writes what is due, if something is."""
-        now = _loop_time()
         if not self._dirty:
             return
-        if now < self._next_round_at and not self._is_urgent:
-            self._wake_later()
+        if not (self._is_urgent or self._pace.is_due):
+            self._pace.wake_when_due()
             return
-        self._next_round_at = now + ROUND_EVERY_S
+        self._pace.begin_round()
         self._is_urgent = False
         self._in_flight = list(self._dirty.values())
         self._dirty.clear()
-        writing = Round()
+        writing, now = Round(), _loop_time()
         for book in self._in_flight:
             _write(book, writing, now)
         pipe.execute_command(*writing.command)
@@ -204,7 +203,7 @@ class Journal:
                 book.is_whole_due = True
         self._dirty[book.stream.job_id] = book
         if _can_wait(book, entry):
-            self._wake_later()
+            self._pace.wake_when_due()
         else:
             self._hurry()
 
@@ -225,8 +224,8 @@ class Journal:
         book.renewed_at = float("-inf")
         book.is_whole_due = True
         self._dirty[stream.job_id] = book
-        self._next_round_at = _loop_time() + REFUSED_S
-        self._wake_later()
+        self._pace.hold(REFUSED_S)
+        self._pace.wake_when_due()
 
     def _safe_now(self, book: _Book) -> None:
         book.written, book.had_epoch = book.in_flight, None
@@ -256,13 +255,7 @@ class Journal:
         self._is_urgent = True
         self._wake()
 
-    def _wake_later(self) -> None:
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(self._next_round_at, loop.time()), self._wake_now)
-
-    def _wake_now(self) -> None:
-        self._timer = None
+    def _wake_if_dirty(self) -> None:
         if self._dirty:
             self._wake()
 

@@ -1,7 +1,8 @@
 """A gateway's post: letters to the router and to other gateways, and what comes from them.
 
 One writer: whatever piled up while the last round was under way goes out as the next, so it costs
-no delay when there is little and few commands when there is much. One reader, of the own inbox.
+no delay when there is little and few commands when there is much. More text of an answer that has
+begun may wait some milliseconds for company. One reader, of the own inbox.
 When Redis was away, or has lost its data, all that was written lately is written again; letters
 are numbered, so each arrives once.
 """
@@ -22,15 +23,18 @@ from apps.router.apart.connection import AWAY, Pause, cancelled, is_cancelled, r
 from apps.router.apart.keys import INBOX_KEPT_S, INBOX_MOST
 from apps.router.apart.letter_codec import BETWEEN, EFFECTS, encode_letter
 from apps.router.apart.numbering import Incoming, Outgoing
+from apps.router.apart.pace import Pace
 from apps.router.core.cluster import ROUTER
 from apps.router.core.effects import Effect
 from apps.router.core.events import Event
-from apps.router.core.letters import Between, GatewayAlive, Letter
+from apps.router.core.letters import Between, FromLink, GatewayAlive, Letter
 from apps.router.errors import PostFullError
+from motherfluxer_wire.frames import Chunk
 
 log = logging.getLogger(__name__)
 
 ALIVE_EVERY_S: Final = 1.0
+TEXT_EVERY_S: Final = 0.005
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 READ_COUNT: Final = 256
 BLOCK_MS: Final = 1000
@@ -70,6 +74,7 @@ class Post:
         self._writers: list[Writer] = []
         self._has_work = asyncio.Event()
         self._idle = asyncio.Event()
+        self._pace = Pace(wake=self.wake, every_s=TEXT_EVERY_S)
         self._is_lost = False
         self._is_away: dict[str, bool] = {}
         self._read_to = b"0"
@@ -104,7 +109,10 @@ class Post:
             first = time.time_ns() // 1000
             outgoing = self._to_gateways[gateway_id] = Outgoing(next_number=first)
         outgoing.put(encode_letter(letter))
-        self.wake()
+        if _can_wait(letter):
+            self._pace.wake_when_due()
+        else:
+            self.wake()
 
     def forget(self, gateway_id: str) -> None:
         """Drop what waits for a gateway that is gone; its own name: the others forgot this one."""
@@ -171,6 +179,7 @@ class Post:
             spans.append((writer, begin, len(pipe.command_stack)))
         if not pipe.command_stack:
             return
+        self._pace.begin_round()
         try:
             results = await pipe.execute(raise_on_error=False)
         except BaseException:
@@ -305,3 +314,8 @@ class Post:
             log.warning("Redis is back")
             self.away_since = None
         return True
+
+
+def _can_wait(letter: Between) -> bool:
+    """Whether it is more text of an answer: its reader has some to go on with."""
+    return isinstance(letter, FromLink) and isinstance(letter.frame, Chunk) and letter.frame.seq > 0

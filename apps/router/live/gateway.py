@@ -99,12 +99,10 @@ class Gateway:
         stream = self.homes.open(uuid4().hex, request)
         self.bus.publish(self._submitted(stream))
         try:
-            if not stream.is_taken:
-                await self._wait_taken(stream)
+            await self._wait_kept_and_taken(stream)
             if stream.ended is not None and stream.ended.error is not None:
                 del self.streams[stream.job_id]
                 raise JobRefusedError(stream.ended.error)
-            await self.homes.keeper.safe(stream)
         except asyncio.CancelledError:
             self.cancel(stream.job_id, "the reader left")
             raise
@@ -292,9 +290,10 @@ class Gateway:
             words = f"The conversation is over {MAX_MESSAGES_BYTES} bytes. Shorten it."
             raise JobRefusedError(JobError(ErrorCode.REQUEST_TOO_LARGE, words))
 
-    async def _wait_taken(self, stream: JobStream) -> None:
+    async def _wait_kept_and_taken(self, stream: JobStream) -> None:
         try:
             async with asyncio.timeout(TAKEN_WITHIN_S):
+                await self.homes.keeper.safe(stream)
                 await stream.wait_taken()
         except TimeoutError:
             words = "The site's router can't be reached just now. Try again in a moment."

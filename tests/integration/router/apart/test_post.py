@@ -18,6 +18,7 @@ from apps.router.apart.router_post import RouterPost, Writing
 from apps.router.core import effects, events, letters
 from apps.router.core.effects import Effect
 from apps.router.core.letters import Between
+from motherfluxer_wire.frames import Chunk
 from tests.servers import Server, running_valkey_server
 
 
@@ -71,6 +72,28 @@ async def until(is_so: Callable[[], bool], what: str) -> None:
 
 def place(number: int) -> effects.ShowPlace:
     return effects.ShowPlace(f"j{number}", number, number, 1)
+
+
+async def test_more_text_waits_for_company_and_nothing_else_does(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.router.apart.post.TEXT_EVERY_S", 3600.0)
+
+    def text(seq: int) -> letters.FromLink:
+        return letters.FromLink("a.1", Chunk("j", 1, seq, "text", 1))
+
+    async with boxes(valkey.url, "a", "b") as (one, other):
+        one.post.tell_gateway("b", text(0))
+        await until(lambda: len(other.between) == 1, "the first text")
+        one.post.tell_gateway("b", text(1))
+        one.post.tell_gateway("b", text(2))
+        await asyncio.sleep(0.2)
+        assert len(other.between) == 1
+        one.tell("b", "j")
+        await until(lambda: len(other.between) == 4, "all of it")
+        one.post.tell_gateway("b", text(3))
+    last = letters.CancelToLink("b.1", "j", 1, "why")
+    assert [letter for _, letter in other.between] == [*map(text, range(3)), last, text(3)]
 
 
 async def test_letters_arrive_once_in_order_though_redis_loses_its_data(valkey: Server) -> None:
