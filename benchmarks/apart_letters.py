@@ -71,7 +71,7 @@ async def _receive(pipe: Connection, url: str, count: int) -> None:
         if len(delays) >= count:
             is_whole.set()
 
-    post.receive_between = take
+    post.inbox.receive_between = take
     await post.start()
     used = time.process_time()
     pipe.send(None)

@@ -76,8 +76,8 @@ class ApartGateway(GatewayProcess):
         self.details = LinkDetails(own_id)
         self.post.add_writer(self.journal)
         self.post.add_writer(self.details)
-        self.post.receive_effects = self._effects_came
-        self.post.receive_between = self._between_came
+        self.post.inbox.receive_effects = self._effects_came
+        self.post.inbox.receive_between = self._between_came
         # What came for jobs whose streams are being read.
         self._held: dict[str, list[Effect]] = {}
         self._adoptions: set[asyncio.Task[None]] = set()

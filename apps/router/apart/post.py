@@ -2,7 +2,7 @@
 
 One writer: whatever piled up while the last round was under way goes out as the next, so it costs
 no delay when there is little and few commands when there is much. More text of an answer that has
-begun may wait some milliseconds for company. One reader, of the own inbox.
+begun may wait some milliseconds for company. One reader, of the own inbox (`inbox.py`).
 When Redis was away, or has lost its data, all that was written lately is written again; letters
 are numbered, so each arrives once.
 """
@@ -12,7 +12,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
@@ -20,12 +20,12 @@ from redis.asyncio.client import Pipeline
 
 from apps.router.apart import keys
 from apps.router.apart.connection import AWAY, Pause, cancelled, is_cancelled, redis_connected
+from apps.router.apart.inbox import Inbox
 from apps.router.apart.keys import INBOX_KEPT_S, INBOX_MOST
-from apps.router.apart.letter_codec import BETWEEN, EFFECTS, encode_letter
-from apps.router.apart.numbering import Incoming, Outgoing
+from apps.router.apart.letter_codec import encode_letter
+from apps.router.apart.numbering import Outgoing
 from apps.router.apart.pace import Pace
 from apps.router.core.cluster import ROUTER
-from apps.router.core.effects import Effect
 from apps.router.core.events import Event
 from apps.router.core.letters import Between, FromLink, GatewayAlive, Letter
 from apps.router.errors import PostFullError
@@ -36,9 +36,6 @@ log = logging.getLogger(__name__)
 ALIVE_EVERY_S: Final = 1.0
 TEXT_EVERY_S: Final = 0.005
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
-READ_COUNT: Final = 256
-BLOCK_MS: Final = 1000
-GONE_MOST: Final = 1000
 
 
 class Writer(Protocol):
@@ -62,23 +59,18 @@ class Post:
 
     def __init__(self, *, redis_url: str, gateway_id: str) -> None:
         self.gateway_id = gateway_id
-        self.receive_effects: Callable[[list[Effect]], None] = lambda _: None
-        self.receive_between: Callable[[str, list[Between]], None] = lambda _source, _: None
+        self.inbox = Inbox(gateway_id)
         self.away_since: float | None = None
         self._url = redis_url
         self._to_router = Outgoing()
         self._to_gateways: dict[str, Outgoing] = {}
         self._kept_at: dict[str, float] = {}
-        self._from: dict[str, Incoming] = {}
-        self._from_gone: dict[str, Incoming] = {}
         self._writers: list[Writer] = []
         self._has_work = asyncio.Event()
         self._idle = asyncio.Event()
         self._pace = Pace(wake=self.wake, every_s=TEXT_EVERY_S)
         self._is_lost = False
         self._is_away: dict[str, bool] = {}
-        self._read_to = b"0"
-        self._token = 0
         self._told_at = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -117,15 +109,11 @@ class Post:
     def forget(self, gateway_id: str) -> None:
         """Drop what waits for a gateway that is gone; its own name: the others forgot this one."""
         if gateway_id == self.gateway_id:
-            self._from = {ROUTER: self._from[ROUTER]} if ROUTER in self._from else {}
+            self.inbox.forget_gateways()
             return
         self._to_gateways.pop(gateway_id, None)
         self._kept_at.pop(gateway_id, None)
-        # It may only have stood still, and then writes again what was read before.
-        if incoming := self._from.pop(gateway_id, None):
-            self._from_gone[gateway_id] = incoming
-        while len(self._from_gone) > GONE_MOST:
-            del self._from_gone[next(iter(self._from_gone))]
+        self.inbox.forget(gateway_id)
 
     def add_writer(self, writer: Writer) -> None:
         """Let something else write with the rounds."""
@@ -200,7 +188,7 @@ class Post:
             for batch in outgoing.batches():
                 fields = {"s": self.gateway_id, "n": batch.first, "b": batch.payload}
                 if gateway_id == ROUTER:
-                    fields["t"] = self._token
+                    fields["t"] = self.inbox.token
                     pipe.xadd(keys.EVENTS, fields, maxlen=keys.EVENTS_MOST)
                 else:
                     pipe.xadd(keys.inbox(gateway_id), fields, maxlen=INBOX_MOST)
@@ -230,53 +218,13 @@ class Post:
         pause = Pause()
         async with redis_connected(self._url) as redis:
             while not is_cancelled():
-                if await self._tried("reading", self._read_some(redis)):
+                if await self._tried("reading", self.inbox.read(redis)):
                     pause.over()
                 else:
                     # Even with nothing to write: Redis may come back without its data.
                     self._is_lost = True
                     self.wake()
                     await asyncio.sleep(pause.next_s())
-
-    async def _read_some(self, redis: "Redis[bytes]") -> None:
-        inbox = keys.inbox(self.gateway_id)
-        found = await redis.xread({inbox: self._read_to}, count=READ_COUNT, block=BLOCK_MS)
-        for _, rows in found or ():
-            for row_id, fields in rows:
-                self._read_to = row_id
-                self._take(fields)
-
-    def _take(self, fields: dict[bytes, bytes]) -> None:
-        source = fields[b"s"].decode()
-        try:
-            if source == ROUTER:
-                self._take_effects(int(fields[b"t"]), int(fields[b"n"]), fields[b"b"])
-            else:
-                letters = BETWEEN.decode(fields[b"b"])
-                self.receive_between(source, self._news(source, int(fields[b"n"]), letters))
-        except Exception:  # the rim: one letter's trouble must not stop the others
-            log.exception("letters could not be acted on", extra={"gateway": source})
-
-    def _take_effects(self, token: int, first: int, payload: bytes) -> None:
-        if token < self._token:
-            log.warning("a router that was deposed is not obeyed", extra={"token": token})
-            return
-        if token > self._token:
-            log.info("another router acts", extra={"token": token})
-            self._token = token
-        self.receive_effects(self._news(ROUTER, first, EFFECTS.decode(payload)))
-
-    def _news(self, source: str, first: int, letters: Sequence[Any]) -> list[Any]:
-        incoming = self._from.get(source)
-        if incoming is None:
-            incoming = self._from_gone.pop(source, None) or Incoming(expected=first)
-            self._from[source] = incoming
-        missed = incoming.missed_count
-        had = incoming.news_in(first, len(letters))
-        if incoming.missed_count > missed:
-            count = incoming.missed_count - missed
-            log.error("letters never came: %d", count, extra={"gateway": source})
-        return [letter for letter in letters[had:] if letter is not None]
 
     # -- living --------------------------------------------------------------------------------
 
@@ -288,13 +236,12 @@ class Post:
 
     async def _keep_inbox(self) -> None:
         """Drop what was read, and have the rest end with the gateway."""
-        inbox = keys.inbox(self.gateway_id)
         async with redis_connected(self._url) as redis:
             while not is_cancelled():
                 await asyncio.sleep(ALIVE_EVERY_S)
                 with contextlib.suppress(*AWAY):
-                    await redis.xtrim(inbox, minid=self._read_to, approximate=True)
-                    await redis.expire(inbox, INBOX_KEPT_S)
+                    await redis.xtrim(self.inbox.key, minid=self.inbox.read_to, approximate=True)
+                    await redis.expire(self.inbox.key, INBOX_KEPT_S)
 
     async def _tried(self, what: str, work: Coroutine[Any, Any, None]) -> bool:
         """Do something with Redis; False when it is away. Say so, once."""

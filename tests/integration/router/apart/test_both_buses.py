@@ -69,7 +69,7 @@ class OverRedis(Record):
         super().__init__()
         self.url = url
         self.post = Post(redis_url=url, gateway_id="a")
-        self.post.receive_effects = self._perform_all
+        self.post.inbox.receive_effects = self._perform_all
 
     def tell(self, event: Event) -> None:
         self.post.tell_router(event)

@@ -35,8 +35,8 @@ class Box:
         self.post = Post(redis_url=url, gateway_id=gateway_id)
         self.effects: list[Effect] = []
         self.between: list[tuple[str, Between]] = []
-        self.post.receive_effects = self.effects.extend
-        self.post.receive_between = lambda source, found: self.between.extend(
+        self.post.inbox.receive_effects = self.effects.extend
+        self.post.inbox.receive_between = lambda source, found: self.between.extend(
             (source, letter) for letter in found
         )
 

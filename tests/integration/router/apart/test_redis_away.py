@@ -41,7 +41,7 @@ class Talk:
         self.routed: dict[str, list[str]] = {"a": [], "b": []}
         self._next: dict[str, int] = {}
         for name, post in self.posts.items():
-            post.receive_between = self._receiver(name)
+            post.inbox.receive_between = self._receiver(name)
 
     def _receiver(self, name: str) -> Callable[[str, list[Between]], None]:
         return lambda _, found: self.between[name].extend(one.job_id for one in found)  # type: ignore[attr-defined]
@@ -144,7 +144,7 @@ async def test_letters_wait_only_so_long(valkey: Server, monkeypatch: pytest.Mon
     monkeypatch.setattr(post_module, "MOST_WAITING_BYTES", 10_000)
     post, other = posts = [Post(redis_url=valkey.url, gateway_id=name) for name in ("a", "b")]
     got: list[Between] = []
-    other.receive_between = lambda _, found: got.extend(found)
+    other.inbox.receive_between = lambda _, found: got.extend(found)
     async with started(*posts):
         valkey.kill9()
         await until(lambda: not post.is_connected, "seen")

@@ -65,7 +65,7 @@ class Gateway:
     def __init__(self, url: str) -> None:
         self.post = Post(redis_url=url, gateway_id=A)
         self.effects: list[Effect] = []
-        self.post.receive_effects = self.effects.extend
+        self.post.inbox.receive_effects = self.effects.extend
         self.post.tell_router(letters.GatewayCame("1"))
 
     def join(self) -> None:
