@@ -58,6 +58,12 @@ def _turn_as_markdown(message: Message) -> str:
     if message.role == Message.Role.USER:
         return f"## You\n\n{message.content}\n"
     speaker = message.model_label or message.model_name or "The model"
-    is_whole = message.state == Message.State.COMPLETE
-    state = "" if is_whole else f"\n*({message.get_state_display().lower()})*\n"
-    return f"## {speaker}\n\n{message.content}\n{state}"
+    end = _end_of(message)
+    return f"## {speaker}\n\n{message.content}\n" + (f"\n*({end})*\n" if end else "")
+
+
+def _end_of(message: Message) -> str:
+    """Say why an answer ends where it does; nothing of one that was finished."""
+    if message.state != Message.State.COMPLETE:
+        return message.get_state_display().lower()
+    return "cut at the limit of its length" if message.cut_by else ""

@@ -13,6 +13,7 @@ from rest_framework.exceptions import NotFound
 
 from apps.chat import selectors, services
 from apps.chat.conf import CONF
+from apps.chat.cutting import CutBy
 from apps.chat.models import Conversation, Message
 from apps.rest_parts import TextField
 
@@ -29,6 +30,9 @@ class TurnSerializer(serializers.Serializer[Any]):
     attempts = serializers.IntegerField()
     job_id = serializers.CharField(help_text="Its decisions are at `/api/decisions/<job_id>/`.")
     earlier_job_ids = serializers.ListField(child=serializers.CharField())
+    cut_by = serializers.CharField(
+        help_text=f"The limit of length that it ended at: {', '.join(CutBy)}; empty for none."
+    )
     error_code = serializers.CharField(help_text="Empty where nothing went wrong.")
 
 

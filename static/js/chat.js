@@ -75,9 +75,14 @@ async function ask(text) {
   else refused(text, reply.response, reply.data);
 }
 
+// Some buttons go away when they are pressed: whoever goes by keys goes on in the composer.
+function isOnButtonByKeys() {
+  const button = document.activeElement;
+  return button?.matches("[data-example]:focus-visible, [data-continue] :focus-visible") ?? false;
+}
+
 function begin(text, data) {
-  // A button's own question takes the button away: whoever goes by keys goes on in the composer.
-  const byKeys = document.activeElement?.matches("[data-example]:focus-visible");
+  const byKeys = isOnButtonByKeys();
   const welcome = root.querySelector("[data-welcome]");
   if (welcome) {
     const heading = welcome.querySelector("h1");
@@ -129,9 +134,11 @@ async function goOn(form) {
     return;
   }
   if (data.allowance) page.allowanceChanged(data.allowance);
+  const byKeys = isOnButtonByKeys();
   answer.querySelector("[data-failure]").hidden = true;
   keepEarlierReason(answer.querySelector("[data-why]"));
   follow(answer, data);
+  if (byKeys) composer.field.focus();
 }
 
 function listConversation(data) {

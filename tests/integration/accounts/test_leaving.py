@@ -18,6 +18,7 @@ from apps.accounts.leaving.export import account_zip
 from apps.accounts.leaving.reach import tables_of_users
 from apps.accounts.models import User
 from apps.accounts.tasks import delete_due
+from apps.chat.models import Message
 from apps.instances.selectors import tokens_ended
 from apps.instances.services import credential_issue
 from apps.router import ports
@@ -93,6 +94,19 @@ def test_the_export_holds_something_of_every_table_and_no_secret() -> None:
     )
     assert f"## You\n\n{MARK} says user" in readable
     assert f"{MARK} says assistant" in readable
+
+
+def test_the_export_says_of_an_answer_why_it_ends_where_it_does() -> None:
+    user = whole_user_make()
+    answers = Message.objects.filter(role=Message.Role.ASSISTANT, conversation__owner=user)
+    for state, cut_by, words in (
+        ("complete", "model", "*(cut at the limit of its length)*"),
+        ("stopped", "", "*(stopped)*"),
+    ):
+        answers.update(state=state, cut_by=cut_by)
+        with zipfile.ZipFile(io.BytesIO(account_zip(user_id=user.pk))) as archive:
+            readable = [archive.read(name).decode() for name in archive.namelist() if "md" in name]
+        assert any(words in text for text in readable)
 
 
 def test_the_export_is_asked_for_with_the_password_and_comes_as_a_file(browser: SiteClient) -> None:

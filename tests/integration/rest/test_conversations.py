@@ -30,6 +30,13 @@ def test_a_conversation_is_shown_whole(ask: Asker, reader: User) -> None:
     assert told == [("user", "What is it?", "complete"), ("assistant", "It is a test.", "complete")]
 
 
+def test_a_cut_answer_says_at_which_limit(ask: Asker, reader: User) -> None:
+    made = conversation(reader, "Hello", "Count.", "One, two")
+    made.messages.filter(number=1).update(cut_by="model")
+    told = [one["cut_by"] for one in ask("GET", f"conversations/{made.pk}/").json()["messages"]]
+    assert told == ["", "model"]
+
+
 def test_the_list_comes_newest_first_in_pages(ask: Asker, reader: User) -> None:
     ids = [str(conversation(reader, f"No. {n}").pk) for n in range(3)]
     first = ask("GET", "conversations/?page_size=2").json()
