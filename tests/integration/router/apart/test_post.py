@@ -82,16 +82,18 @@ async def test_more_text_waits_for_company_and_nothing_else_does(
     def text(seq: int) -> letters.FromLink:
         return letters.FromLink("a.1", Chunk("j", 1, seq, "text", 1))
 
-    async with boxes(valkey.url, "a", "b") as (one, other):
-        one.post.tell_gateway("b", text(0))
-        await until(lambda: len(other.between) == 1, "the first text")
-        one.post.tell_gateway("b", text(1))
-        one.post.tell_gateway("b", text(2))
-        await asyncio.sleep(0.2)
-        assert len(other.between) == 1
-        one.tell("b", "j")
-        await until(lambda: len(other.between) == 4, "all of it")
-        one.post.tell_gateway("b", text(3))
+    async with boxes(valkey.url, "b") as [other]:
+        async with boxes(valkey.url, "a") as [one]:
+            one.post.tell_gateway("b", text(0))
+            await until(lambda: len(other.between) == 1, "the first text")
+            one.post.tell_gateway("b", text(1))
+            one.post.tell_gateway("b", text(2))
+            await asyncio.sleep(0.2)
+            assert len(other.between) == 1
+            one.tell("b", "j")
+            await until(lambda: len(other.between) == 4, "all of it")
+            one.post.tell_gateway("b", text(3))
+        await until(lambda: len(other.between) == 5, "what waited when it stopped")
     last = letters.CancelToLink("b.1", "j", 1, "why")
     assert [letter for _, letter in other.between] == [*map(text, range(3)), last, text(3)]
 
