@@ -80,7 +80,7 @@ async def answering(url: str) -> AsyncIterator[Callable[[str, Event], None]]:
             post.tell_router(events.HeartbeatReceived(SESSION, (), 1))
             await asyncio.sleep(0.2)
 
-    post.receive_effects = receive
+    post.inbox.receive_effects = receive
     post.tell_router(letters.GatewayCame("1"))
     post.tell_router(events.InstanceJoined(SESSION, "x", "x", (TINY,), 1))
     await post.start()
