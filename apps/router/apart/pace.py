@@ -1,7 +1,11 @@
-"""When to write next: at once after a quiet moment, else at most once each so often."""
+"""When to write what can wait: at once after a quiet moment, else so long after the last round."""
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
+
+# A loop's clock may count whole milliseconds, so that a timer seems to ring a little early.
+CLOCK_STEP_S: Final = 0.001
 
 
 class Pace:
@@ -16,11 +20,14 @@ class Pace:
     @property
     def is_due(self) -> bool:
         """Whether enough time has passed since the last round."""
-        return _now() >= self._next_at
+        return _now() > self._next_at - CLOCK_STEP_S
 
     def begin_round(self) -> None:
-        """Note that something is written now."""
+        """Note that all that waits is written now."""
         self.hold(self._every_s)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def hold(self, pause_s: float) -> None:
         """Let so much time pass before the next round."""

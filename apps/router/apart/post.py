@@ -85,6 +85,10 @@ class Post:
         boxes = (self._to_router, *self._to_gateways.values())
         return not self.is_connected and sum(box.size_bytes for box in boxes) > MOST_WAITING_BYTES
 
+    @property
+    def _has_waiting(self) -> bool:
+        return any(box.waiting for box in (self._to_router, *self._to_gateways.values()))
+
     def tell_router(self, letter: Event | Letter) -> None:
         """Send a letter to the router."""
         self._told_at = time.monotonic()
@@ -147,7 +151,7 @@ class Post:
                 self._has_work.clear()
                 if await self._tried("writing", self._write_round(redis)):
                     pause.over()
-                    if not self._has_work.is_set():
+                    if not (self._has_work.is_set() or self._has_waiting):
                         self._idle.set()
                 else:
                     self._has_work.set()

@@ -77,7 +77,8 @@ def place(number: int) -> effects.ShowPlace:
 async def test_more_text_waits_for_company_and_nothing_else_does(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.router.apart.post.TEXT_EVERY_S", 3600.0)
+    for name in ("TEXT_EVERY_S", "ALIVE_EVERY_S"):  # a sign of life takes along what waits
+        monkeypatch.setattr(f"apps.router.apart.post.{name}", 3600.0)
 
     def text(seq: int) -> letters.FromLink:
         return letters.FromLink("a.1", Chunk("j", 1, seq, "text", 1))

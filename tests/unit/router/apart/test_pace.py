@@ -52,3 +52,21 @@ async def test_hold_puts_the_next_round_off() -> None:
     assert woken.pace.is_due
     woken.pace.hold(AN_HOUR_S)
     assert not woken.pace.is_due
+
+
+async def test_a_round_that_comes_before_its_time_takes_all_along() -> None:
+    woken = Woken(every_s=0.01)
+    woken.pace.wake_when_due()
+    woken.pace.begin_round()
+    await asyncio.sleep(0.05)
+    assert woken.count == 0
+
+
+async def test_what_was_put_off_comes_sooner_after_an_urgent_round() -> None:
+    woken = Woken(every_s=0.01)
+    woken.pace.hold(AN_HOUR_S)
+    woken.pace.wake_when_due()
+    woken.pace.begin_round()
+    woken.pace.wake_when_due()
+    await asyncio.sleep(0.2)
+    assert woken.count == 1
