@@ -10,7 +10,7 @@ from typing import Any, Final
 from apps.api.conf import CONF
 from apps.databases import AGAIN_IN_S, DATABASE_AWAY, DATABASE_AWAY_WORDS
 from apps.redis_clients import REDIS_AWAY, REDIS_AWAY_WORDS
-from apps.router.errors import ErrorCode, JobError, JobRefusedError
+from apps.router.errors import ErrorCode, JobError, JobMovedError, JobRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,9 @@ def api_error_of(exception: Exception, *, request_id: str) -> ApiError:
         return exception
     if isinstance(exception, JobRefusedError):
         return api_error_of_job(exception.error)
+    if isinstance(exception, JobMovedError):
+        words = "The answer broke off: the process that had it stood still. Ask again."
+        return ApiError(ErrorCode.ANSWER_INTERRUPTED, words)
     if isinstance(exception, DATABASE_AWAY):
         log.warning("an API request needs the database", extra={"request": request_id})
         return ApiError(ErrorCode.DATABASE_AWAY, DATABASE_AWAY_WORDS, retry_after_s=AGAIN_IN_S)

@@ -12,7 +12,7 @@ from apps.api.errors import ApiError, api_error_of_job
 from apps.api.named_jobs import named_jobs
 from apps.redis_clients import REDIS_AWAY
 from apps.router import ports
-from apps.router.errors import ErrorCode
+from apps.router.errors import ErrorCode, JobMovedError
 from apps.router.live.streams import JobRequest, JobStream
 from apps.router.ports import Caller, CallRecord
 from apps.router.services import job_cancel, job_submit
@@ -136,7 +136,10 @@ class ApiJob:
 
     async def _await_reader(self) -> None:
         """Let the job go on for a while, for somebody who comes back to read it."""
-        await reader_awaited(self.stream, self._stays_s)
+        try:
+            await reader_awaited(self.stream, self._stays_s)
+        except JobMovedError:
+            return  # its new home goes on with it
         self._settle()
 
     def _settle(self) -> None:
@@ -153,7 +156,8 @@ class ApiJob:
             self._finish()
 
     async def _settle_at_end(self) -> None:
-        await self.stream.wait_ended()
+        with suppress(JobMovedError):  # its new home has it counted
+            await self.stream.wait_ended()
         self._finish()
 
     def _finish(self) -> None:
@@ -163,7 +167,10 @@ class ApiJob:
 
 
 async def reader_awaited(stream: JobStream, stays_s: float) -> None:
-    """Wait for a job's end, but no longer than somebody may come back to read it, or reads it."""
+    """Wait for a job's end, but no longer than somebody may come back to read it, or reads it.
+
+    Raises JobMovedError.
+    """
     shared = named_jobs()
     while True:
         with suppress(TimeoutError):
@@ -223,12 +230,14 @@ class ApiKeeper:
         if app != "api":
             return False
         user_id, _, key_id = note.partition(" ")
-        kept = asyncio.create_task(self._keep(stream, int(user_id), key_id))
+        kept = asyncio.create_task(_keep(stream, int(user_id), key_id))
         self._kept.add(kept)
         kept.add_done_callback(self._kept.discard)
         return True
 
-    async def _keep(self, stream: JobStream, user_id: int, key_id: str) -> None:
+
+async def _keep(stream: JobStream, user_id: int, key_id: str) -> None:
+    with suppress(JobMovedError):  # the next home goes on with it
         await reader_awaited(stream, CONF.reader_awaited_s)
         if stream.ended is None:
             job_cancel(job_id=stream.job_id, reason="nobody reads the answer")

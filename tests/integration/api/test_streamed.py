@@ -157,3 +157,18 @@ async def test_body_cut_off_by_the_client_is_no_request(router: LiveRouter) -> N
     asked.inbox.get_nowait()
     asked.hang_up()
     assert (await asked.end()).status == 0
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_answer_that_has_moved_away_has_broken_off(
+    router: LiveRouter, instance: Instance, *, is_streamed: bool
+) -> None:
+    asked = chat(stream=is_streamed)
+    job = await instance.job()
+    instance.say(job, "One")
+    if is_streamed:
+        await asked.body_holding(b"One")
+    router.gateway.streams[job.job].move_away()
+    reply = await asked.end()
+    error = reply.events[-1]["error"] if is_streamed else reply.error
+    assert error["code"] == "answer_interrupted"
