@@ -77,7 +77,7 @@ class InstanceConsumer(AsyncConsumer):  # type: ignore[misc] # channels has no t
         return frame
 
     async def _read_frames(self, link: InstanceLink, router: GatewayProcess) -> None:
-        receive = router.gateway.frame_received  # made anew by each look at it
+        receive = router.gateway.frame_received  # singledispatchmethod makes it anew at each access
         while (frame := await self._read_frame()) is not None and not link.is_closed:
             if isinstance(frame, Hello):
                 raise WireError(WireRule.SECOND_HELLO, "hello was said before")

@@ -175,7 +175,7 @@ class ApartGateway(GatewayProcess):
     # -- what comes ----------------------------------------------------------------------------
 
     def _between_came(self, source: str, told: list[Between]) -> None:
-        receive = self.gateway.received  # made anew by each look at it, which costs more than most
+        receive = self.gateway.received  # singledispatchmethod makes it anew at each access
         for letter in told:
             try:
                 receive(letter, source)

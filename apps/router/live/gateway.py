@@ -91,7 +91,10 @@ class Gateway:
     # -- readers -----------------------------------------------------------------------------
 
     async def submit(self, request: JobRequest) -> JobStream:
-        """Hand a job to the router and wait for its first word. Raises JobRefusedError."""
+        """Hand a job to the router; wait until it is kept and the router has said something of it.
+
+        Raises JobRefusedError.
+        """
         self._check(request)
         if request.sampling.seed is None:
             seeded = msgspec.structs.replace(request.sampling, seed=secrets.randbelow(2**31))
@@ -173,8 +176,9 @@ class Gateway:
 
     @frame_received.register
     def _(self, frame: frames.Batch, link: InstanceLink) -> None:
+        receive = self.frame_received  # singledispatchmethod makes it anew at each access
         for part in frame.frames:
-            self.frame_received(part, link)
+            receive(part, link)
 
     @frame_received.register
     def _(self, frame: frames.Chunk, link: InstanceLink) -> None:
@@ -298,6 +302,7 @@ class Gateway:
         except TimeoutError:
             words = "The site's router can't be reached just now. Try again in a moment."
             error = JobError(ErrorCode.ROUTER_AWAY, words, retry_after_s=5)
+            self.homes.count(stream)
             self.homes.end(stream.job_id, Ended(None, error))
             self.bus.publish(events.JobCancelled(stream.job_id, "the router did not answer"))
 

@@ -109,8 +109,8 @@ class JobStream:
         return self._position is not None or self.ended is not None
 
     async def wait_taken(self) -> None:
-        """Wait for the router's first word of the job."""
-        while not self.is_taken:
+        """Wait for the router's first word of the job, which another process may hear."""
+        while not (self.is_taken or self.is_moved):
             await self._moved_up.wait()
 
     async def wait_ended(self) -> Ended:

@@ -1,11 +1,14 @@
-"""What a gateway does with those who ask: a job whose reader has gone goes too."""
+"""What a gateway does with those who ask, while they wait for the first word and after."""
 
 import asyncio
+
+import pytest
 
 from apps.router.core import effects, events
 from apps.router.core.effects import Effect
 from apps.router.core.events import Event
 from apps.router.core.settings import CoreSettings
+from apps.router.errors import JobRefusedError
 from apps.router.live.bus import InProcessBus
 from apps.router.live.gateway import Gateway
 from apps.router.live.homes import NoKeeper
@@ -47,6 +50,44 @@ async def test_job_whose_reader_leaves_before_it_is_kept_is_stopped() -> None:
     asked.cancel()
     await asyncio.wait({asked})
     assert [type(event) for event in told] == [events.JobSubmitted, events.JobCancelled]
+
+
+async def test_job_that_is_not_kept_in_time_is_refused_and_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("apps.router.live.gateway.TAKEN_WITHIN_S", 0.01)
+    bus, told = InProcessBus(), list[Event]()
+
+    def handle(event: Event) -> list[Effect]:
+        told.append(event)
+        if isinstance(event, events.JobSubmitted):
+            return [effects.AssignJob(event.job_id, 1, "s", "tiny", instance_name="one")]
+        return []
+
+    gateway = Gateway(bus=bus, clock=lambda: 0.0, settings=CoreSettings(), keeper=StuckKeeper())
+    bus.connect(handle=handle, perform=gateway.perform)
+    with pytest.raises(JobRefusedError, match="Try again"):
+        await gateway.submit(REQUEST)
+    assert [type(event) for event in told] == [events.JobSubmitted, events.JobCancelled]
+    assert gateway.streams == {}
+
+
+async def test_job_that_moves_before_the_first_word_is_waited_for_elsewhere() -> None:
+    bus, told = InProcessBus(), list[Event]()
+
+    def handle(event: Event) -> list[Effect]:
+        told.append(event)
+        return []
+
+    gateway = Gateway(bus=bus, clock=lambda: 0.0, settings=CoreSettings())
+    bus.connect(handle=handle, perform=gateway.perform)
+    asked = asyncio.create_task(gateway.submit(REQUEST))
+    while not told:  # noqa: ASYNC110 # no event tells it
+        await asyncio.sleep(0)
+    [stream] = gateway.streams.values()
+    gateway.homes.hand_over(stream, lambda: None)
+    assert (await asked).is_moved
+    assert [type(event) for event in told] == [events.JobSubmitted]
 
 
 def gateway_with_a_begun_answer() -> tuple[Gateway, JobStream, list[Event]]:
