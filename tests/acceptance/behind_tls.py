@@ -17,39 +17,38 @@ from tests.sites import DOMAIN, Program, Site, wait_until
 
 SITES: Final = ("", "user", "admin", "superadmin")
 CADDY: Final = str(Path(sys.executable).with_name("caddy"))
-_CADDYFILE: Final = """
-{{
-    admin off
-    skip_install_trust
-    http_port {http_port}
-    https_port {https_port}
-    log {{
-        level WARN
-    }}
-}}
-{names} {{
-    tls internal
-    header -Server
-    reverse_proxy 127.0.0.1:{site_port}
-}}
-"""
+CADDYFILE: Final = Path(__file__).resolve().parents[2] / "docker" / "Caddyfile"
 
 
 class TlsProxy(Program):
-    """Caddy with an authority of its own, in front of a site."""
+    """The composition's proxy with an authority of its own, in front of a site.
+
+    A request waits for a web process for no more than a second.
+    """
 
     def __init__(self, site: Site, folder: Path) -> None:
         self.site = site
         self.port, self.http_port = free_port(), free_port()
         folder.mkdir()
-        names = ", ".join(site.host(name) for name in SITES)
-        text = _CADDYFILE.format(
-            http_port=self.http_port, https_port=self.port, names=names, site_port=site.port
-        )
+        changes = {
+            "admin off": f"admin off\nhttp_port {self.http_port}\nhttps_port {self.port}",
+            "name web": "name localhost",
+            "lb_try_duration 30s": "lb_try_duration 1s",
+            "127.0.0.1:8081": f"127.0.0.1:{free_port()}",
+        }
+        text = CADDYFILE.read_text()
+        for ours, tests in changes.items():
+            assert ours in text
+            text = text.replace(ours, tests)
         (folder / "Caddyfile").write_text(text)
         folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
         command = [CADDY, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-        super().__init__(command, {**os.environ, **folders}, folder / "caddy.log")
+        told = {
+            "MOTHERFLUXER_DOMAIN": site.host(""),
+            "WEB_PORT": str(site.port),
+            "HTTPS_PORT": str(self.port),
+        }
+        super().__init__(command, {**os.environ, **folders, **told}, folder / "caddy.log")
         self.ca_file = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
         wait_until(self._is_up, "the proxy serves all names")
 

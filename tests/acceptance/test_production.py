@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
@@ -209,6 +210,21 @@ def files_of(client: httpx.Client, page: str) -> set[str]:
         text = client.get(address).text if address.endswith((".js", ".css")) else ""
         due |= {urljoin(address, one[1] or one[2]) for one in NAMED.finditer(text)} - found
     return found
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_body_that_breaks_takes_no_web_process_from_others(
+    proxy: TlsProxy, site: Site, method: str
+) -> None:
+    head = f"{method} / HTTP/1.1\r\nHost: {proxy.authority()}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as plain,
+        proxy.trust().wrap_socket(plain, server_hostname=site.host("")) as hostile,
+    ):
+        hostile.sendall(f"{head}5\r\nhello\r\nno size\r\n".encode())
+        assert hostile.recv(4096).startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
+    with proxy.client() as client:
+        assert client.get("/").status_code == 200
 
 
 def test_static_files_may_be_kept_for_ever(proxy: TlsProxy) -> None:
