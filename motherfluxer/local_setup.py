@@ -24,18 +24,19 @@ def folders_make() -> None:
 
 
 def credential_ensure(*, path: Path, name: str) -> None:
-    """Keep a working credential for an own instance in a file that only its owner reads."""
+    """Keep a working credential for an own instance in a file that only its owner reads.
+
+    It is the first operator's, or another's who is one now. Raises OperatorUnknownError.
+    """
     from apps.instances import selectors, services
     from motherfluxer_wire.tokens import INSTANCE_PREFIX, parse_token
 
-    operator_id = selectors.operator_id(email=f"operator@{settings.MOTHERFLUXER_DOMAIN}")
-    current = selectors.credential_live(operator_id=operator_id, name=name)
-    if current is not None and path.exists():
+    if path.exists():
         kept = parse_token(INSTANCE_PREFIX, path.read_text().strip())
-        is_same = kept is not None and kept.id == current.token_id
-        if is_same and not selectors.tokens_ended(token_ids=frozenset({current.token_id})):
+        if kept is not None and not selectors.tokens_ended(token_ids=frozenset({kept.id})):
             return
-    if current is not None:
+    operator_id = selectors.operator_first(email=f"operator@{settings.MOTHERFLUXER_DOMAIN}")
+    if current := selectors.credential_live(operator_id=operator_id, name=name):
         services.credential_revoke(credential_id=current.pk)
     _, text = services.credential_issue(operator_id=operator_id, name=name)
     _write_private(path, text)

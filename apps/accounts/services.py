@@ -71,11 +71,12 @@ class FreshAccount:
 
 @transaction.atomic
 def first_accounts_make(*, domain: str) -> list[FreshAccount]:
-    """Make the superadmin and an operator where they are missing; return those made now.
+    """Make a superadmin and an operator where there is none; return those made now.
 
     Their addresses count as verified: nobody reads mail there.
     """
     made: list[FreshAccount] = []
+    is_begun = User.objects.filter(is_superuser=True).exists()
     grants: list[tuple[str, Callable[[User], None]]] = [
         ("superadmin", _grant_superadmin),
         ("operator", lambda user: roles.role_grant_operator(user=user)),
@@ -83,6 +84,8 @@ def first_accounts_make(*, domain: str) -> list[FreshAccount]:
     for name, grant in grants:
         email = f"{name}@{domain}"
         user = selectors.user_by_email(email=email)
+        if user is None and is_begun:
+            continue
         if user is None:
             password = secrets.token_urlsafe(CONF.password_bytes)
             user = User.objects.create_user(email, password)

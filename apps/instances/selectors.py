@@ -25,6 +25,18 @@ def operator_id(*, email: str) -> int:
         raise OperatorUnknownError(email) from error
 
 
+def operator_first(*, email: str) -> int:
+    """Return the number of the operator with that address, or of the oldest account that is one.
+
+    Raises OperatorUnknownError.
+    """
+    operators = get_user_model().objects.operators().order_by("pk")
+    found = operators.filter(email__iexact=email).first() or operators.first()
+    if found is None:
+        raise OperatorUnknownError(email)
+    return found.pk
+
+
 def credentials_of(*, operator_id: int | None) -> QuerySet[Credential]:
     """Return one operator's credentials, or everybody's for None."""
     found = Credential.objects.select_related("operator")
