@@ -13,7 +13,7 @@ endif
 $(foreach name,WEB HTTP_PORT HTTPS_PORT,$(if $(strip $($(name))),,$(eval unexport $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down test check bench fuzz lock
+.PHONY: help run up roll down test check bench fuzz lock
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -23,6 +23,9 @@ run: $(VENV)/.installed-run ## start the site and one model instance (PORT=8000)
 
 up: ## start the whole site in containers, behind TLS (WEB=2 HTTP_PORT=80 HTTPS_PORT=443)
 	@docker/composition up
+
+roll: ## let its processes begin anew one at a time, with changed secrets and settings
+	@docker/composition roll
 
 down: ## stop those containers; everything is kept
 	@docker/composition down

@@ -106,6 +106,11 @@ class Composition:
         assert done.returncode == 0, f"{argv} failed:\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def script(self, text: str) -> None:
+        """Run a shell's script of the manual in the folder."""
+        done = self.run("bash", "-euc", text.replace("docker compose", " ".join(self._composer())))
+        assert done.returncode == 0, f"{text} failed:\n{done.stdout}{done.stderr}"
+
     def run(self, *argv: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a program in the folder, against the engine."""
         env = dict(settings)

@@ -31,6 +31,15 @@ unset DATABASE_URL_FILE
 DATABASE_URL="$restored" python3 manage.py restore {made}
 psql -At "$restored" -c "SELECT email FROM accounts_user WHERE email LIKE 'reader@%'"
 """
+ROLLED = {"web", "router", "worker", "beat"}
+MANUAL = (Path(__file__).resolve().parents[2] / "docs/operations/secrets.md").read_text()
+BLOCKS = MANUAL.partition("## In the composition")[2].split("```sh\n")[1:]
+ROTATED, OLD_ONES_OUT = (block.partition("```")[0] for block in BLOCKS)
+SCRAPED = """
+python3 -c 'from urllib.request import Request, urlopen
+token = {"Authorization": "Bearer another"}
+print(urlopen(Request("http://web:8000/metrics", headers=token), timeout=10).status)'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +226,17 @@ def test_answers_go_on_while_a_web_process_stops(composition: Composition, key: 
     stopped = composition.containers("web")[0]["Id"]
     answers = [V1Reader(composition, key) for _ in range(3)]
     chats = [ChatReader(composition) for _ in range(3)]
-    with composition.slow_model(), ThreadPoolExecutor() as pool, Askers(composition) as askers:
-        # Each goes to the process that has fewer: both have some of both kinds.
+    with composition.slow_model(), ThreadPoolExecutor() as pool, composition.client() as client:
+        # The proxy takes turns: both processes have some of both kinds.
         readings = [pool.submit(reader.read) for reader in answers]
         wait_until(lambda: all(reader.first for reader in answers), "answers have begun", UP_S)
-        readings += [pool.submit(reader.read) for reader in chats]
-        wait_until(lambda: all(reader.connections_count for reader in chats), "all read", UP_S)
+        for reader in chats:
+            readings.append(pool.submit(reader.read))
+            wait_until(lambda: reader.connections_count > 0, "it reads", UP_S)  # noqa: B023 # at once
+            client.get("/healthz")
         assert not any(reading.done() for reading in readings)
-        composition.docker("stop", "--time=45", stopped)
+        with Askers(composition) as askers:
+            composition.docker("stop", "--time=45", stopped)
         assert all("MotherFluxer" in reading.result(UP_S) for reading in readings)
     assert max(reader.connections_count for reader in chats) > 1
     assert set(askers.codes) == {401}, askers.codes
@@ -310,6 +322,34 @@ def test_an_upgrade_replaces_one_after_the_other(composition: Composition, key: 
         assert len(made) == count
         assert not {one["Image"] for one in made} & old
     assert "MotherFluxer" in ask(composition, key)
+
+
+def test_secrets_are_rotated_as_the_manual_says(composition: Composition, key: str) -> None:
+    secrets = composition.folder / "var" / "compose"
+    old = {one["Id"] for one in composition.containers() if service_of(one) in ROLLED}
+    (secrets / "metrics_token").write_text("another\n")
+    composition.script(ROTATED)
+    with Askers(composition) as askers:
+        composition.make("roll")
+    assert set(askers.codes) == {401}, askers.codes
+    new = [one for one in composition.containers() if service_of(one) in ROLLED]
+    assert len(new) == len(old)
+    assert not old & {one["Id"] for one in new}
+    assert composition.in_site(SCRAPED) == "200"
+    composition.script(OLD_ONES_OUT)
+    composition.compose("restart", "redis")
+    wait_until(lambda: is_ready(composition), "the instance is back", UP_S)
+    assert "MotherFluxer" in ask(composition, key)
+
+
+def test_no_other_secrets_are_made_for_data_that_are_here(composition: Composition) -> None:
+    secrets = composition.folder / "var" / "compose"
+    secrets.rename(secrets.with_name("away"))
+    said = composition.run("make", "up")
+    assert said.returncode != 0
+    assert f"{composition.project}_postgres, but not their secrets" in said.stderr
+    secrets.rmdir()
+    secrets.with_name("away").rename(secrets)
 
 
 def test_a_second_up_changes_nothing(composition: Composition) -> None:
