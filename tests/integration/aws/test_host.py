@@ -93,6 +93,14 @@ def test_secrets_are_files_that_the_site_alone_may_read(tmp_path: Path) -> None:
     assert kept["EMAIL_URL"].read_text() == ""  # not given yet
 
 
+@pytest.mark.parametrize("name", ["DATABASE_PASSWORD", "METRICS_TOKEN"])
+def test_secret_that_cannot_be_had_is_not_an_empty_one(tmp_path: Path, name: str) -> None:
+    refuses = f'aws() {{ [[ "$*" != *{name}* ]] && command aws "$@"; }}'
+    said = f"{refuses}; DATABASE_HOST=db REDIS_HOST=cache; (set +e; (set -e; keep_secrets); echo $?)"
+    assert called(tmp_path, said) == "1\n"
+    assert not (tmp_path / "secrets" / "PGPASS").exists()
+
+
 def test_keys_that_were_rotated_stay_as_they_are(tmp_path: Path) -> None:
     keys = f"{Fernet.generate_key().decode()},{Fernet.generate_key().decode()}"
     called(tmp_path, f"export SECRET_FIELD_ENCRYPTION_KEYS='{keys}'; keep_secrets")
