@@ -105,6 +105,18 @@ def test_secrets_are_generated_where_nobody_else_gives_them_out() -> None:
         assert ("GenerateSecretString" in one) == (name not in given)
 
 
+def test_what_is_kept_does_not_bar_a_first_try_from_being_repeated() -> None:
+    kept = {name for name, one in DATA["Resources"].items() if one.get("UpdateReplacePolicy") == "Retain"}
+    assert kept >= {"Key", "SecretKey", "StaticBucket", "BackupsBucket", "LogsBucket", "Images"}
+    policies = {DATA["Resources"][name]["DeletionPolicy"] for name in kept}
+    assert policies == {"RetainExceptOnCreate"}
+
+
+def test_new_account_has_enough_of_the_function() -> None:
+    (function,) = properties_of(SITE, "AWS::Lambda::Function").values()
+    assert "ReservedConcurrentExecutions" not in function
+
+
 @pytest.mark.parametrize("bucket", ["StaticBucket", "BackupsBucket", "LogsBucket"])
 def test_bucket_is_private_versioned_and_asked_over_tls_only(bucket: str) -> None:
     said = properties_of(DATA, "AWS::S3::Bucket")[bucket]
@@ -117,7 +129,6 @@ def test_bucket_is_private_versioned_and_asked_over_tls_only(bucket: str) -> Non
     assert said["VersioningConfiguration"] == {"Status": "Enabled"}
     rules = said["LifecycleConfiguration"]["Rules"]
     assert all("NoncurrentVersionExpiration" in one for one in rules)
-    assert DATA["Resources"][bucket]["DeletionPolicy"] == "Retain"
     policies = properties_of(DATA, "AWS::S3::BucketPolicy").values()
     (policy,) = [one for one in policies if one["Bucket"] == {"Ref": bucket}]
     denied = policy["PolicyDocument"]["Statement"][0]
