@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any, Final
 
 import boto3
@@ -142,11 +143,13 @@ def test_target_is_let_go_later_than_it_drains(stacks: Stacks) -> None:
     attributes = {one["Key"]: one["Value"] for one in said}
     assert attributes["stickiness.enabled"] == "false"
     stops_within_s = settings.DRAIN_S + GRACEFUL_SHUTDOWN_S + 10  # as in gunicorn.conf.py
-    assert int(attributes["deregistration_delay.timeout_seconds"]) > stops_within_s
-    assert (
-        f"--stop-timeout {DOCKER_WAITS_S} "
-        in template_read("site")["Mappings"]["Host"]["Script"]["Text"]
-    )
+    script = template_read("site")["Mappings"]["Host"]["Script"]["Text"]
+    (leave,) = re.findall(r"\nleave\(\) \{.*?docker stop", script, re.DOTALL)
+    waits_s = sum(int(one) for one in re.findall(r"sleep (\d+)", leave))
+    assert waits_s > 0
+    delay_s = int(attributes["deregistration_delay.timeout_seconds"])
+    assert delay_s > waits_s + stops_within_s
+    assert f"--stop-timeout {DOCKER_WAITS_S} " in script
     assert stops_within_s < DOCKER_WAITS_S
     (group,) = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
     assert group["HealthCheckPath"] == "/healthz"
@@ -200,7 +203,10 @@ def test_logs_end_some_day(stacks: Stacks) -> None:
 
 def test_only_housekeeping_writes_backups(stacks: Stacks) -> None:
     iam = client("iam")
-    assert iam.list_role_policies(RoleName=stacks["site"]["HostRole"])["PolicyNames"] == []
+    for name in ("web", "router"):
+        role = stacks["site"][f"{name.capitalize()}Role"]
+        assert iam.list_role_policies(RoleName=role)["PolicyNames"] == [name]
+        assert "s3:" not in str(iam.get_role_policy(RoleName=role, PolicyName=name))
     role = stacks["site"]["HousekeepingRole"]
     said = str(iam.get_role_policy(RoleName=role, PolicyName="housekeeping")["PolicyDocument"])
     bucket = stacks["data"]["BackupsBucket"]

@@ -96,7 +96,9 @@ def test_secrets_are_files_that_the_site_alone_may_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["DATABASE_PASSWORD", "METRICS_TOKEN"])
 def test_secret_that_cannot_be_had_is_not_an_empty_one(tmp_path: Path, name: str) -> None:
     refuses = f'aws() {{ [[ "$*" != *{name}* ]] && command aws "$@"; }}'
-    said = f"{refuses}; DATABASE_HOST=db REDIS_HOST=cache; (set +e; (set -e; keep_secrets); echo $?)"
+    said = (
+        f"{refuses}; DATABASE_HOST=db REDIS_HOST=cache; (set +e; (set -e; keep_secrets); echo $?)"
+    )
     assert called(tmp_path, said) == "1\n"
     assert not (tmp_path / "secrets" / "PGPASS").exists()
 
@@ -158,6 +160,40 @@ def test_host_that_steadily_runs_is_told_from_one_that_starts_again_and_again(
         "states() { echo running $((++n)) $RANDOM; }; sleep() { :; }; await_containers || echo no"
     )
     assert "no" in called(tmp_path / "b", restless, "Router")
+
+
+LEAVING = """
+    TARGETS=targets
+    sleep() { echo "slept $1"; }
+    about_host() { if [ "$1" = instance-id ]; then echo i-1; else state Terminated InService; fi; }
+    state() { echo >> asked; if (($(wc -l < asked) > AFTER)); then echo "$1"; else echo "$2"; fi; }
+    aws() {
+        case $2 in
+            describe-target-health) echo "${HEALTH-healthy}" ;;
+            complete-lifecycle-action) if ((REFUSED-- > 0)); then return 1; fi; echo "told $*" ;;
+            *) echo "$2" ;;
+        esac
+    }
+    docker() { echo "docker $1"; }
+"""
+
+
+@pytest.mark.parametrize(
+    "by", ["AFTER=1", "AFTER=9 HEALTH=draining", "AFTER=9 HEALTH=draining REFUSED=2"]
+)
+def test_web_host_stops_when_nobody_new_comes(tmp_path: Path, by: str) -> None:
+    said = called(tmp_path / "host", f"cd {tmp_path}; REFUSED=0; {by}; {LEAVING} leave")
+    happened = [line for line in said.splitlines() if line not in {"slept 15", "slept 5"}]
+    assert happened[:3] == ["deregister-targets", "slept 10", "docker stop"]
+    assert "motherfluxer-web --lifecycle-hook-name terminating" in happened[3]
+    assert len(happened) == 4
+
+
+def test_host_without_a_place_at_the_balancer_only_stops(tmp_path: Path) -> None:
+    command = f"cd {tmp_path}; REFUSED=0 AFTER=2; {LEAVING} leave"
+    said = called(tmp_path / "host", command, "Router").splitlines()
+    assert said[:3] == ["slept 15", "slept 15", "docker stop"]
+    assert "motherfluxer-router --lifecycle-hook-name terminating" in said[3]
 
 
 def test_site_runs_as_a_user_without_a_name() -> None:

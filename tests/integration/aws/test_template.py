@@ -106,7 +106,11 @@ def test_secrets_are_generated_where_nobody_else_gives_them_out() -> None:
 
 
 def test_what_is_kept_does_not_bar_a_first_try_from_being_repeated() -> None:
-    kept = {name for name, one in DATA["Resources"].items() if one.get("UpdateReplacePolicy") == "Retain"}
+    kept = {
+        name
+        for name, one in DATA["Resources"].items()
+        if one.get("UpdateReplacePolicy") == "Retain"
+    }
     assert kept >= {"Key", "SecretKey", "StaticBucket", "BackupsBucket", "LogsBucket", "Images"}
     policies = {DATA["Resources"][name]["DeletionPolicy"] for name in kept}
     assert policies == {"RetainExceptOnCreate"}
@@ -202,22 +206,39 @@ def test_alarms_ask_for_figures_that_the_agent_sends() -> None:
     assert '"metric_namespace": "MotherFluxer"' in script
 
 
+def is_wide(resource: Any) -> bool:
+    """Return whether a resource is more than one thing with what is in it."""
+    if isinstance(resource, dict):
+        return is_wide(list(resource.values()))
+    if isinstance(resource, list):
+        return any(is_wide(one) for one in resource)
+    return isinstance(resource, str) and "*" in re.sub(r"(?<=.)[/:]\*$", "", resource)
+
+
+@pytest.mark.parametrize(
+    ("resource", "is_so"),
+    [
+        *(("*", True), (["*"], True), ({"Fn::Sub": "arn:x:*:name/y"}, True), ("arn:b-*", True)),
+        *((["arn:bucket", "arn:bucket/*"], False), ({"Ref": "Key"}, False)),
+    ],
+)
+def test_wide_resource_is_told_from_a_narrow_one(resource: Any, is_so: bool) -> None:
+    assert is_wide(resource) == is_so
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_right_is_wider_than_it_must_be(name: str) -> None:
     for resource, said in ALL[name]["Resources"].items():
         reasons = said.get("Metadata", {}).get("wildcards", {})
-        used = set()
-        for one in statements(said.get("Properties", {})):
-            if one["Effect"] == "Deny":
-                continue
-            actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
-            assert "*" not in actions
+        allowed = [one for one in statements(said.get("Properties")) if one["Effect"] == "Allow"]
+        wide = {one.get("Sid") for one in allowed if is_wide(one.get("Resource"))}
+        assert wide == {*reasons}, resource
+        assert all(reasons.values()), resource
+        for one in allowed:
+            assert "*" not in json.dumps(one.get("Principal")), (resource, one)
             # A key without an owner could never be changed again.
-            assert not any("*" in a for a in actions) or actions == ["kms:*"], (resource, actions)
-            if one.get("Resource") == "*":
-                assert reasons[one["Sid"]].strip(), (resource, one)
-                used.add(one["Sid"])
-        assert used == {*reasons}, resource
+            is_owner = said["Type"] == "AWS::KMS::Key" and one["Sid"] == "Account"
+            assert is_owner or "*" not in json.dumps(one["Action"]), (resource, one)
 
 
 def test_managed_policies_of_others_are_not_used() -> None:
