@@ -75,6 +75,21 @@ def test_database_forces_tls_and_cannot_be_deleted_by_mistake() -> None:
     assert "resolve:secretsmanager" in json.dumps(database["MasterUserPassword"])
 
 
+def test_database_writes_into_logs_that_end_some_day() -> None:
+    groups = properties_of(DATA, "AWS::Logs::LogGroup")
+    (database,) = properties_of(DATA, "AWS::RDS::DBInstance").values()
+    written = {
+        f"/aws/rds/instance/{database['DBInstanceIdentifier']}/{kind}"
+        for kind in database["EnableCloudwatchLogsExports"]
+    }
+    assert {one["LogGroupName"] for one in groups.values()} == written
+    assert {one["RetentionInDays"] for one in groups.values()} == {90}
+    assert {*DATA["Resources"]["Database"]["DependsOn"]} == {*groups}
+    (key,) = properties_of(DATA, "AWS::KMS::Key").values()
+    (logs,) = [one for one in key["KeyPolicy"]["Statement"] if one["Sid"] == "Logs"]
+    assert "log-group:/aws/rds/instance/motherfluxer/*" in json.dumps(logs["Condition"])
+
+
 def test_redis_refuses_rather_than_forgets() -> None:
     (redis,) = properties_of(DATA, "AWS::ElastiCache::ReplicationGroup").values()
     assert redis["TransitEncryptionEnabled"] is True
@@ -86,7 +101,7 @@ def test_redis_refuses_rather_than_forgets() -> None:
     assert "NumNodeGroups" not in redis
     assert "resolve:secretsmanager" in json.dumps(redis["AuthToken"])
     (parameters,) = properties_of(DATA, "AWS::ElastiCache::ParameterGroup").values()
-    assert parameters["Properties"] == {"maxmemory-policy": "noeviction", "cluster-enabled": "no"}
+    assert parameters["Properties"] == {"maxmemory-policy": "noeviction"}
 
 
 def test_secrets_are_generated_where_nobody_else_gives_them_out() -> None:
