@@ -28,9 +28,8 @@ def owner_of(path: Path) -> str:
     credential_ensure(path=path, name="own")
     kept = parse_token(INSTANCE_PREFIX, path.read_text().strip())
     assert kept is not None
-    return Credential.objects.get(token_id=kept.id, revoked_at=None).operator.email.partition("@")[
-        0
-    ]
+    credential = Credential.objects.get(token_id=kept.id, revoked_at=None)
+    return credential.operator.email.partition("@")[0]
 
 
 def test_a_credential_is_made_once(path: Path) -> None:
