@@ -103,7 +103,8 @@ def test_four_names_lead_to_the_balancer(stacks: Stacks) -> None:
     assert {one["DNSName"].rstrip(".") for one in aliases.values()} == {balancer["DNSName"]}
     checks = [one["HealthCheckConfig"] for one in route53.list_health_checks()["HealthChecks"]]
     asked = {(one["Type"], one["FullyQualifiedDomainName"], one["ResourcePath"]) for one in checks}
-    assert asked == {("HTTPS", f"{name}{DOMAIN}", "/healthz") for name in names}
+    alive = {("HTTPS", f"{name}{DOMAIN}", "/healthz") for name in names}
+    assert asked == {*alive, ("HTTPS", DOMAIN, "/readyz")}
 
 
 def test_balancer_serves_nothing_without_tls(stacks: Stacks) -> None:

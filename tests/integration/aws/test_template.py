@@ -34,13 +34,6 @@ def statements(value: Any) -> list[Json]:
     return [*own, *(found for one in value.values() for found in statements(one) if one is not own)]
 
 
-def alarms() -> dict[str, Json]:
-    """Return every alarm by its name."""
-    both = properties_of(WATCH, "AWS::CloudWatch::Alarm")
-    both |= properties_of(OUTSIDE, "AWS::CloudWatch::Alarm")
-    return {one["AlarmName"].removeprefix("motherfluxer-"): one for one in both.values()}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_template_needs_no_bucket(name: str) -> None:
     assert len((FOLDER / f"{name}.yaml").read_bytes()) < MAX_BODY_BYTES
@@ -192,39 +185,6 @@ def test_the_clock_never_ticks_twice_and_routers_are_never_fewer_than_two() -> N
         assert hooks["terminating"]["DefaultResult"] == "CONTINUE"
     (scaling,) = properties_of(SITE, "AWS::AutoScaling::ScalingPolicy").values()
     assert scaling["AutoScalingGroupName"] == {"Ref": "WebHosts"}
-
-
-def test_somebody_is_told_of_each_trouble() -> None:
-    found = alarms()
-    assert {*found} == {
-        *("no-instance", "queue-age", "failovers", "server-errors", "balancer-errors"),
-        *("web-hosts", "router-hosts", "housekeeping-host", "certificate-days", "backup"),
-        *("web-disk", "router-disk", "housekeeping-disk"),
-        *("database-storage", "database-cpu", "database-connections"),
-        *("redis-memory-a", "redis-memory-b", "redis-cpu-a", "redis-cpu-b"),
-        *("public-down", "user-down", "admin-down", "superadmin-down"),
-    }
-    for one in found.values():
-        assert one["AlarmActions"] == [{"Ref": "Alarms"}]
-        assert one["AlarmDescription"]
-        assert one["TreatMissingData"] in {"breaching", "notBreaching", "missing"}
-    assert found["no-instance"]["TreatMissingData"] == "breaching"
-
-
-def test_alarms_ask_for_figures_that_the_agent_sends() -> None:
-    script = SITE["Mappings"]["Host"]["Script"]["Text"]
-    own = [one for one in alarms().values() if one["Namespace"] == "MotherFluxer"]
-    for one in own:
-        (dimension,) = one["Dimensions"]
-        if dimension["Name"] == "job":
-            assert one["MetricName"].startswith("motherfluxer_")
-            assert f"job_name: {dimension['Value']}\n" in script
-        else:
-            assert dimension["Name"] == "role"
-            name = one["MetricName"]
-            assert name == "disk_used_percent" or f"--metric-name {name} " in script
-            assert '"aggregation_dimensions": [["role"]]' in script
-    assert '"metric_namespace": "MotherFluxer"' in script
 
 
 def is_wide(resource: Any) -> bool:
