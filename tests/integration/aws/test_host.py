@@ -8,9 +8,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from cryptography.fernet import Fernet
 
-from tests.integration.aws.templates import properties_of, template_read
+from tests.integration.aws.templates import FOLDER, properties_of, template_read
 
 BIN: Final = Path(sys.executable).parent
 SITE: Final = template_read("site")
@@ -128,6 +129,23 @@ def test_container_is_nobody_and_writes_nowhere(
         assert flags[flags.index("--restart") + 1] == "always"
         assert "--privileged" not in flags
         assert ("8000:8000" in flags) == (role == "Web")
+
+
+@pytest.mark.parametrize("name", ["router", "worker", "beat"])
+def test_container_that_hangs_is_told_as_in_the_composition(tmp_path: Path, name: str) -> None:
+    role = "Router" if name == "router" else "Housekeeping"
+    words = called(tmp_path, f"CONTAINERS={name}; start_containers", role).split("\n")
+    services = yaml.safe_load((FOLDER.parents[1] / "docker-compose.yml").read_text())["services"]
+    asked = services[name]["healthcheck"]["test"][1].replace("$$", "$")
+    assert words[words.index("--health-cmd") + 1] == asked
+
+
+@pytest.mark.parametrize(("ids", "said"), [("", ""), ("a\nb\n", "docker\nrestart\na\nb\n")])
+def test_container_that_hangs_is_started_again(tmp_path: Path, ids: str, said: str) -> None:
+    stand_in = (
+        f'docker() {{ [ "$*" = "ps --quiet --filter health=unhealthy" ] && printf "{ids}"; }}'
+    )
+    assert called(tmp_path, f"{stand_in}; heal") == said
 
 
 def test_release_migrates_before_it_publishes(tmp_path: Path) -> None:

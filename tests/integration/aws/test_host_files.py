@@ -46,7 +46,7 @@ def test_units_start_the_script_that_was_installed(tmp_path: Path, role: str) ->
     write = f"write_unit() {{ printf '%s\\n' \"$2\" > {tmp_path}/$1; }}"
     command = f'{write}; systemctl() {{ echo "$*"; }}; write_units'
     said = called(tmp_path / "host", command, role).splitlines()
-    for name in ("leave", "backup"):
+    for name in ("leave", "heal", "backup"):
         unit = ConfigParser(interpolation=None)
         unit.read(tmp_path / f"{name}.service")
         assert unit["Service"]["ExecStart"] == f"/usr/local/sbin/motherfluxer {name}"
@@ -55,7 +55,7 @@ def test_units_start_the_script_that_was_installed(tmp_path: Path, role: str) ->
     assert timer["Timer"]["OnCalendar"] == "*-*-* 01:15:00 UTC"
     has_timer = "enable --now motherfluxer-backup.timer" in said
     assert has_timer == (role == "Housekeeping")
-    assert "enable --now motherfluxer-leave.service" in said
+    assert "enable --now motherfluxer-leave.service motherfluxer-heal.timer" in said
 
 
 def test_every_secret_that_the_site_is_told_of_is_there(tmp_path: Path) -> None:
