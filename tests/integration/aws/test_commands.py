@@ -94,6 +94,15 @@ def test_first_release_is_tried_until_its_host_is_there(tmp_path: Path) -> None:
     assert said == ["deploy site", "Failed", "Success", "deploy watch", "deploy names"]
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_secrets_are_deleted_only_where_their_stack_is_gone(tmp_path: Path, gone: bool) -> None:
+    (block,) = [one for one in blocks("From nothing to running") if "delete-secret" in one]
+    fails = "" if gone else 'aws() { echo "$*"; [ "$2" != wait ]; }; '
+    said = happened(tmp_path, fails + block)
+    assert any("wait stack-delete-complete" in line for line in said)
+    assert any("secretsmanager delete-secret" in line for line in said) == gone
+
+
 def test_teardown_waits_for_each_stack_that_others_need_gone(tmp_path: Path) -> None:
     (block,) = blocks("Teardown")
     said = [line for line in happened(tmp_path, block) if "stack" in line]
