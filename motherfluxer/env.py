@@ -32,6 +32,7 @@ class Environment:
     bind: list[str]
     web_workers: int
     drain_s: float
+    keep_alive_s: int
     debug: bool
     database: dict[str, Any]
     redis_url: str | None
@@ -82,6 +83,7 @@ def read_environment() -> Environment:
         bind=env.list("MOTHERFLUXER_BIND", default=["127.0.0.1", "::1"]),
         web_workers=env.int("WEB_WORKERS", default=1),
         drain_s=env.float("DRAIN_SECONDS", default=20.0),
+        keep_alive_s=env.int("KEEP_ALIVE_SECONDS", default=65),
         debug=env.bool("DEBUG", default=False),
         database=dict(env.db_url("DATABASE_URL", default=f"sqlite:///{var_dir / 'site.sqlite3'}")),
         redis_url=env.str("REDIS_URL", default="") or None,

@@ -29,7 +29,6 @@ APPLICATION: Final = "motherfluxer.asgi:application"
 PING_INTERVAL_S: Final = 5.0
 PING_TIMEOUT_S: Final = 5.0
 GRACEFUL_SHUTDOWN_S: Final = 5
-KEEP_ALIVE_S: Final = 65  # longer than proxies keep theirs: it is they who should close
 # How often it is looked whether nobody waits to be let in any more, before the door is closed.
 LAST_CALL_S: Final = 0.002
 LAST_CALLS_COUNT: Final = 250
@@ -64,7 +63,7 @@ def server_config(
         server_header=False,
         proxy_headers=bool(settings.TRUSTED_PROXIES),
         forwarded_allow_ips=settings.TRUSTED_PROXIES,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=settings.KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
         timeout_notify=notify_s,  # type: ignore[arg-type] # it is compared with a float
         callback_notify=notify,

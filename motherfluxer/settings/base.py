@@ -17,6 +17,7 @@ VAR_DIR = ENV.var_dir
 MOTHERFLUXER_DOMAIN = ENV.domain
 MOTHERFLUXER_PORT = ENV.port
 MOTHERFLUXER_BIND = ENV.bind
+KEEP_ALIVE_S = ENV.keep_alive_s  # longer than proxies keep theirs: it is they who should close
 DRAIN_S = ENV.drain_s  # a running answer may end within this time after the first SIGTERM
 MODEL_CONTAINER_DIR = BASE_DIR / "model_container"
 DEMO_LIMIT = ENV.demo_limit

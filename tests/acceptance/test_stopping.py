@@ -91,6 +91,15 @@ def running(request: pytest.FixtureRequest, start_site: SiteFactory) -> Running:
     return Running(start_site(command=request.param))
 
 
+def test_a_quiet_connection_is_kept_for_as_long_as_the_settings_say(
+    start_site: SiteFactory,
+) -> None:
+    site = start_site(env={"KEEP_ALIVE_SECONDS": "1"})
+    with kept_connection(site) as connection:
+        connection.sock.settimeout(30)
+        assert connection.sock.recv(1) == b""
+
+
 def test_a_stopping_site_ends_its_answers_and_takes_nothing_new(running: Running) -> None:
     site, found = running.site, []
     assert site.program is not None

@@ -158,7 +158,12 @@ def test_balancer_holds_quiet_connections_longer_than_they_are_quiet() -> None:
     quiet_s = max(PING_INTERVAL_S + PING_TIMEOUT_S, CHAT.keep_alive_s, API.keep_alive_s)
     # An answer that is not streamed is silent while it waits, and then while it is written.
     quiet_s = max(quiet_s, 2 * CoreSettings().max_wait_program_s)
-    assert int(said["idle_timeout.timeout_seconds"]) > quiet_s
+    idle_s = int(said["idle_timeout.timeout_seconds"])
+    assert idle_s > quiet_s
+    # It is the balancer that closes connections, and no web process under a request.
+    kept = re.search(r"\bKEEP_ALIVE_SECONDS=(\d+)", (FOLDER / "site.yaml").read_text())
+    assert kept
+    assert int(kept[1]) > idle_s
     assert said["deletion_protection.enabled"] == "true"
     assert said["routing.http.drop_invalid_header_fields.enabled"] == "true"
     assert said["access_logs.s3.enabled"] == "true"
