@@ -22,7 +22,7 @@ from django.conf import settings
 from motherfluxer.forwarding import with_proxies_watched
 from motherfluxer.http_protocol import BoundedHttpProtocol
 from motherfluxer.protocols import BoundedWebSocketProtocol
-from motherfluxer.sockets import BACKLOG_COUNT, bound_sockets
+from motherfluxer.sockets import BACKLOG_COUNT, bound_sockets, files_allowed
 from motherfluxer_wire.limits import MAX_FRAME_BYTES
 
 APPLICATION: Final = "motherfluxer.asgi:application"
@@ -140,6 +140,7 @@ def _has_queue(listener: socket.socket) -> bool:
 
 def process_prepared() -> None:
     """Make a process that has loaded the application fit to serve: nothing delays a token."""
+    files_allowed()
     collector_calm()
     threads_polite()
 

@@ -1,6 +1,7 @@
 """The sockets that the site listens on, and what every connection gets from them."""
 
 import errno
+import resource
 import socket
 import sys
 from typing import Final
@@ -12,6 +13,8 @@ KEEP_ALIVE_IDLE_S: Final = 30
 KEEP_ALIVE_EVERY_S: Final = 10
 KEEP_ALIVE_COUNT: Final = 3
 UNACKNOWLEDGED_S: Final = 60
+# Files of one process, of which each link and each reader is one; many systems begin with 1,024.
+FILES_COUNT: Final = 65_536
 
 
 def bound_sockets(hosts: list[str], port: int) -> list[socket.socket]:
@@ -65,3 +68,11 @@ def _is_present(host: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def files_allowed() -> None:
+    """Have as many files open as the site is made for, if the system lets this process."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_COUNT if most == resource.RLIM_INFINITY else min(FILES_COUNT, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
