@@ -348,7 +348,6 @@ def test_no_other_secrets_are_made_for_data_that_are_here(composition: Compositi
     said = composition.run("make", "up")
     assert said.returncode != 0
     assert f"{composition.project}_postgres, but not their secrets" in said.stderr
-    secrets.rmdir()
     secrets.with_name("away").rename(secrets)
 
 
