@@ -82,12 +82,13 @@ class Post:
     @property
     def is_full(self) -> bool:
         """Whether more waits for Redis, which is away, than is good."""
-        boxes = (self._to_router, *self._to_gateways.values())
-        return not self.is_connected and sum(box.size_bytes for box in boxes) > MOST_WAITING_BYTES
+        if self.is_connected:
+            return False
+        return sum(box.size_bytes for box in self._boxes) > MOST_WAITING_BYTES
 
     @property
-    def _has_waiting(self) -> bool:
-        return any(box.waiting for box in (self._to_router, *self._to_gateways.values()))
+    def _boxes(self) -> list[Outgoing]:
+        return [self._to_router, *self._to_gateways.values()]
 
     def tell_router(self, letter: Event | Letter) -> None:
         """Send a letter to the router."""
@@ -151,7 +152,7 @@ class Post:
                 self._has_work.clear()
                 if await self._tried("writing", self._write_round(redis)):
                     pause.over()
-                    if not (self._has_work.is_set() or self._has_waiting):
+                    if not (self._has_work.is_set() or any(box.waiting for box in self._boxes)):
                         self._idle.set()
                 else:
                     self._has_work.set()
@@ -161,8 +162,8 @@ class Post:
         if self._is_lost:
             self._lost()
         # Of several batches for one reader none may be refused while a later one is written.
-        boxes = (self._to_router, *self._to_gateways.values())
-        pipe: Pipeline[bytes] = redis.pipeline(transaction=any(box.unwritten for box in boxes))
+        is_again = any(box.unwritten for box in self._boxes)
+        pipe: Pipeline[bytes] = redis.pipeline(transaction=is_again)
         marks = self._add_letters(pipe)
         spans: list[tuple[Writer, int, int]] = []
         for writer in self._writers:
@@ -211,7 +212,7 @@ class Post:
     def _lost(self) -> None:
         self._is_lost = False
         self._kept_at.clear()
-        for outgoing in (self._to_router, *self._to_gateways.values()):
+        for outgoing in self._boxes:
             outgoing.lost()
         for writer in self._writers:
             writer.lost()
